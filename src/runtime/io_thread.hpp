@@ -1,0 +1,150 @@
+// One io thread: an Asio io_context (epoll), the thread's ready queue, its clocks and its tasks.
+//
+// Everything that belongs to a connection lives on one io thread and never leaves it: no locks. The only
+// thing another thread may do with an IoThread is post() and stop().
+//
+// A turn is one Asio handler: it wakes coroutines, they run until all of them wait, then the turn hooks
+// run (connections flush what the turn wrote, in one write). Every handler that touches coroutines opens
+// a Turn first.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/intrusive/list.hpp>
+#include <utility>
+
+#include "runtime/deadline_wheel.hpp"
+#include "runtime/ready_queue.hpp"
+#include "runtime/task_group.hpp"
+#include "runtime/timer_heap.hpp"
+
+namespace millrace {
+
+/// Called once at the end of the turn in which it was added.
+class TurnHook : public boost::intrusive::list_base_hook<
+                     boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+ public:
+  virtual void end_of_turn() noexcept = 0;
+
+ protected:
+  ~TurnHook() = default;
+};
+
+class IoThread {
+ public:
+  using Executor = boost::asio::io_context::executor_type;
+
+  /// `index` counts from 0 and names the thread's metric shard.
+  explicit IoThread(unsigned index);
+  IoThread(const IoThread&) = delete;
+  IoThread& operator=(const IoThread&) = delete;
+  ~IoThread();
+
+  /// The io thread that is running. Only on io threads.
+  static IoThread& current() noexcept { return *t_current_; }
+  static IoThread* current_or_null() noexcept { return t_current_; }
+
+  /// Runs handlers on the calling thread until stop().
+  void run();
+  /// From any thread.
+  void stop() { context_.stop(); }
+  /// Runs `f()` on this thread, in a turn of its own. From any thread.
+  template <class F>
+  void post(F f) {
+    boost::asio::post(context_, [this, f = std::move(f)]() mutable {
+      const Turn turn(*this);
+      f();
+    });
+  }
+
+  [[nodiscard]] boost::asio::io_context& context() noexcept { return context_; }
+  [[nodiscard]] Executor executor() noexcept { return context_.get_executor(); }
+  [[nodiscard]] unsigned index() const noexcept { return index_; }
+  /// The thread's own tasks, cancelled and joined by whoever stops it.
+  [[nodiscard]] TaskGroup& tasks() noexcept { return tasks_; }
+
+  /// Coarse time: up to one tick (100 ms) old.
+  [[nodiscard]] TimePoint coarse_now() const noexcept { return wheel_.now(); }
+  void arm(Deadline& d, Duration from_now) noexcept { wheel_.arm(d, from_now); }
+  void arm(TimerEntry& e, TimePoint when);
+  void disarm(TimerEntry& e) noexcept { timers_.disarm(e); }
+  void at_end_of_turn(TurnHook& hook) noexcept {
+    if (!hook.is_linked()) hooks_.push_back(hook);
+  }
+
+  /// Opens a turn; its end drains the ready queue and runs the hooks.
+  class Turn {
+   public:
+    explicit Turn(IoThread& io) noexcept : io_(io) {}
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+    ~Turn() { io_.end_turn(); }
+
+   private:
+    IoThread& io_;
+  };
+
+ private:
+  // Coroutines resumed per turn before epoll gets its chance again.
+  static constexpr int kResumesPerTurnMax = 256;
+
+  void end_turn();
+  void tick();
+  void set_precise_timer();
+
+  static thread_local constinit IoThread* t_current_;
+
+  const unsigned index_;
+  boost::asio::io_context context_;
+  boost::asio::basic_waitable_timer<Clock, boost::asio::wait_traits<Clock>, Executor> tick_timer_;
+  boost::asio::basic_waitable_timer<Clock, boost::asio::wait_traits<Clock>, Executor> precise_timer_;
+  TimePoint precise_set_for_ = Deadline::kNever;
+  DeadlineWheel wheel_;
+  TimerHeap timers_;
+  boost::intrusive::list<TurnHook, boost::intrusive::constant_time_size<false>> hooks_;
+  TaskGroup tasks_;
+  bool continuation_posted_ = false;
+};
+
+/// `co_await sleep_until(t)`: precise to the kernel's timer. Fails with the scope's reason when cancelled.
+class SleepUntil final : public Waiter, public TimerEntry {
+ public:
+  explicit SleepUntil(TimePoint when) noexcept : when_(when) {}
+  bool await_ready() const noexcept { return false; }
+  template <class P>
+  bool await_suspend(std::coroutine_handle<P> h) {
+    if (!suspend(h)) return false;
+    IoThread::current().arm(*this, when_);
+    return true;
+  }
+  [[nodiscard]] Result<void> await_resume() const noexcept {
+    if (was_cancelled()) return fail(cancel_reason());
+    return {};
+  }
+
+ private:
+  void detach() noexcept override { IoThread::current().disarm(*this); }
+  void expired() noexcept override { wake(); }
+  const TimePoint when_;
+};
+[[nodiscard]] inline SleepUntil sleep_until(TimePoint when) noexcept { return SleepUntil(when); }
+[[nodiscard]] inline SleepUntil sleep_for(Duration d) noexcept { return SleepUntil(Clock::now() + d); }
+
+/// A scope that is cancelled when its time is up. Coarse from a second on, precise below.
+///
+///   DeadlineScope limit(Errc::kTotalTimeout, 5s);
+///   auto result = co_await in_scope(limit.scope(), work());
+class DeadlineScope final : Deadline, TimerEntry {
+ public:
+  DeadlineScope(Errc reason, Duration from_now);
+  [[nodiscard]] Scope& scope() noexcept { return scope_; }
+  [[nodiscard]] bool passed() const noexcept { return scope_.cancelled() && scope_.reason() == reason_; }
+
+ private:
+  void expired() noexcept override { scope_.cancel(reason_); }
+  Scope scope_;
+  const Errc reason_;
+};
+
+}  // namespace millrace
