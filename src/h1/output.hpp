@@ -1,0 +1,80 @@
+// What a connection has to write: small pieces are gathered and leave in one system call at the end of
+// the turn (or sooner, on flush); large ones go out with what was gathered, without being copied.
+//
+// While the peer does not read, bytes wait here: append() is for pieces whose size their maker bounds
+// (heads, small bodies), write() waits until at most kGatherBytes are held. A peer that takes nothing for
+// the stall timeout is given up with kWriteStalled.
+//
+// Ownership: refers to the stream, which must outlive it. Thread rule: one io thread.
+#pragma once
+
+#include <string_view>
+
+#include "base/byte_buffer.hpp"
+#include "net/stream.hpp"
+#include "runtime/wait_queue.hpp"
+
+namespace millrace::h1 {
+
+class Output final : TurnHook, ReadyWatcher {
+ public:
+  /// Pieces up to this size are copied and gathered.
+  static constexpr std::size_t kGatherBytes = 16 * 1024;
+
+  Output(net::Stream& stream, Duration stall_timeout) noexcept
+      : stream_(stream), stall_timeout_(stall_timeout) {
+    unblocked_.set();
+  }
+  Output(const Output&) = delete;
+  Output& operator=(const Output&) = delete;
+  ~Output() { stop_waiting(); }
+
+  /// The buffer to serialise into; call queued() afterwards.
+  [[nodiscard]] ByteBuffer& buffer() noexcept { return buffer_; }
+  void queued() noexcept { IoThread::current().at_end_of_turn(*this); }
+  void append(std::string_view text) {
+    buffer_.append(text);
+    queued();
+  }
+
+  /// Takes over `bytes`: gathered when small, else written; waits while the peer is slow.
+  [[nodiscard]] Task<Result<void>> write(std::string_view bytes);
+  /// Until everything was handed to the kernel.
+  [[nodiscard]] Task<Result<void>> drain();
+  /// Tries to write what is held, now.
+  void flush() noexcept;
+
+  [[nodiscard]] std::size_t held() const noexcept { return buffer_.size(); }
+  [[nodiscard]] bool blocked() const noexcept { return !unblocked_.is_set(); }
+  /// kClientGone or kWriteStalled once writing has failed.
+  [[nodiscard]] Result<void> status() const noexcept {
+    if (failed_) return fail(error_);
+    return {};
+  }
+  /// Gives the buffer's memory back when nothing is held.
+  void go_idle() noexcept {
+    if (buffer_.empty()) buffer_.release();
+  }
+  /// Called once when writing fails while nobody waits in write() or drain().
+  void on_failure(Scope* scope) noexcept { failure_scope_ = scope; }
+
+ private:
+  void end_of_turn() noexcept override { flush(); }
+  void descriptor_ready() noexcept override;
+  /// Books the outcome of a write of the buffer followed by `extra`; returns the bytes of `extra` taken.
+  std::size_t settle(const net::IoResult& r) noexcept;
+  void block(Direction want) noexcept;
+  void give_up(Errc errc, int os_error) noexcept;
+  void stop_waiting() noexcept;
+
+  net::Stream& stream_;
+  const Duration stall_timeout_;
+  ByteBuffer buffer_;
+  Event unblocked_;
+  Scope* failure_scope_ = nullptr;
+  Error error_ = Errc::kClientGone;
+  Direction blocked_on_ = Direction::kWrite;
+  bool failed_ = false;
+};
+
+}  // namespace millrace::h1
