@@ -19,9 +19,8 @@ struct List {
 };
 
 struct Lists {
-  std::array<List, 3> all{{{ByteBuffer::kSmallBytes},
-                           {ByteBuffer::kMediumBytes},
-                           {ByteBuffer::kLargeBytes}}};
+  std::array<List, 3> all{
+      {{ByteBuffer::kSmallBytes}, {ByteBuffer::kMediumBytes}, {ByteBuffer::kLargeBytes}}};
   bool alive = true;
 
   List* of(std::size_t size) {

@@ -1,10 +1,11 @@
 // A contiguous byte queue with borrowed memory: write at the end, read at the front.
 //
-// Memory comes from per-thread lists of blocks and goes back with release(), so that an idle connection
-// holds none. Growing moves the bytes: views into the buffer end with the next prepare().
+// Memory comes from per-thread lists of blocks and goes back with release(), so that an idle
+// connection holds none. Growing moves the bytes: views into the buffer end with the next
+// prepare().
 //
-// Ownership: owns its block. Thread rule: one thread; the block returns to the list of the thread that
-// frees it.
+// Ownership: owns its block. Thread rule: one thread; the block returns to the list of the thread
+// that frees it.
 #pragma once
 
 #include <cstddef>

@@ -13,7 +13,8 @@ using L = LogLevel;
 
 constexpr std::array<ErrcInfo, static_cast<std::size_t>(kCount_)> kTable{{
     {kCancelled, "cancelled", 499, F::kNobody, R::kNever, L::kDebug, "the work was cancelled"},
-    {kDeadline, "deadline", 504, F::kServer, R::kNever, L::kInfo, "the deadline of the request passed"},
+    {kDeadline, "deadline", 504, F::kServer, R::kNever, L::kInfo,
+     "the deadline of the request passed"},
     {kShuttingDown, "shutting_down", 503, F::kServer, R::kIfUnsent, L::kInfo,
      "the server is shutting down"},
 
@@ -22,7 +23,8 @@ constexpr std::array<ErrcInfo, static_cast<std::size_t>(kCount_)> kTable{{
     {kBadMethod, "bad_method", 400, F::kClient, R::kNever, L::kInfo, "the method is not a token"},
     {kMethodUnknown, "method_unknown", 501, F::kClient, R::kNever, L::kInfo,
      "the method is not implemented here"},
-    {kBadTarget, "bad_target", 400, F::kClient, R::kNever, L::kInfo, "the request target is malformed"},
+    {kBadTarget, "bad_target", 400, F::kClient, R::kNever, L::kInfo,
+     "the request target is malformed"},
     {kTargetTooLong, "target_too_long", 414, F::kClient, R::kNever, L::kInfo,
      "the request target is longer than limits.target"},
     {kBadVersion, "bad_version", 505, F::kClient, R::kNever, L::kInfo,
@@ -134,9 +136,13 @@ static_assert(rows_in_order(), "one row per enumerator, in the enumerators' orde
 
 }  // namespace
 
-const ErrcInfo& info(Errc errc) noexcept { return kTable[static_cast<std::size_t>(errc)]; }
+const ErrcInfo& info(Errc errc) noexcept {
+  return kTable[static_cast<std::size_t>(errc)];
+}
 
-std::span<const ErrcInfo> all_errc_info() noexcept { return kTable; }
+std::span<const ErrcInfo> all_errc_info() noexcept {
+  return kTable;
+}
 
 std::string Error::describe() const {
   std::string out(info().text);

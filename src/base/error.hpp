@@ -1,7 +1,8 @@
-// Expected failures as values: one enumerator per distinct cause, one table that says what each means.
+// Expected failures as values: one enumerator per distinct cause, one table that says what each
+// means.
 //
-// `Result<T>` is what every fallible function returns. Exceptions are for configuration and start-up;
-// throws of libraries are converted in the file that wraps the library.
+// `Result<T>` is what every fallible function returns. Exceptions are for configuration and
+// start-up; throws of libraries are converted in the file that wraps the library.
 //
 // Thread rule: everything here is immutable and may be used from any thread.
 #pragma once
@@ -115,12 +116,15 @@ struct Error {
   Errc errc = Errc::kInternal;
   int os_error = 0;
 
-  constexpr Error(Errc e, int os = 0) noexcept : errc(e), os_error(os) {}  // NOLINT: implicit on purpose
+  constexpr Error(Errc e, int os = 0) noexcept
+      : errc(e), os_error(os) {}  // NOLINT: implicit on purpose
   [[nodiscard]] bool is(Errc e) const noexcept { return errc == e; }
   [[nodiscard]] const ErrcInfo& info() const noexcept { return millrace::info(errc); }
   /// "connection refused (ECONNREFUSED)": for logs, not for clients.
   [[nodiscard]] std::string describe() const;
-  friend constexpr bool operator==(const Error& a, const Error& b) noexcept { return a.errc == b.errc; }
+  friend constexpr bool operator==(const Error& a, const Error& b) noexcept {
+    return a.errc == b.errc;
+  }
 };
 
 template <class T>

@@ -1,8 +1,8 @@
 #include "base/error.hpp"
 
-#include <gtest/gtest.h>
-
 #include <set>
+
+#include <gtest/gtest.h>
 
 namespace millrace {
 namespace {
