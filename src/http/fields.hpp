@@ -6,12 +6,13 @@
 // Thread rule: one thread at a time.
 #pragma once
 
-#include <boost/container/small_vector.hpp>
+#include "http/text_arena.hpp"
+
 #include <cstdint>
 #include <optional>
 #include <string_view>
 
-#include "http/text_arena.hpp"
+#include <boost/container/small_vector.hpp>
 
 namespace millrace::http {
 
@@ -129,7 +130,8 @@ class Fields {
   TextArena arena_;
 };
 
-/// Does a comma-separated list value (`Connection`, `Transfer-Encoding`...) hold `token`, without case?
+/// Does a comma-separated list value (`Connection`, `Transfer-Encoding`...) hold `token`, without
+/// case?
 [[nodiscard]] bool list_has_token(std::string_view list, std::string_view token) noexcept;
 
 }  // namespace millrace::http

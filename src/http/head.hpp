@@ -3,12 +3,12 @@
 // Views point into the codec's buffer and live as long as the exchange.
 #pragma once
 
+#include "http/fields.hpp"
+#include "http/method.hpp"
+
 #include <cstdint>
 #include <optional>
 #include <string_view>
-
-#include "http/fields.hpp"
-#include "http/method.hpp"
 
 namespace millrace::http {
 
@@ -39,10 +39,10 @@ struct RequestHead {
   Method method = Method::kGet;
   std::string_view method_text;  ///< as sent; methods are case-sensitive
   Version version = Version::kHttp11;
-  bool https = false;            ///< the scheme the client used towards us
-  std::string_view authority;    ///< host[:port], validated; from the target or Host or :authority
-  std::string_view path;         ///< starts with '/', or "*" for OPTIONS *; still percent-encoded
-  std::string_view query;        ///< without '?'
+  bool https = false;          ///< the scheme the client used towards us
+  std::string_view authority;  ///< host[:port], validated; from the target or Host or :authority
+  std::string_view path;       ///< starts with '/', or "*" for OPTIONS *; still percent-encoded
+  std::string_view query;      ///< without '?'
   bool has_query = false;
   BodyLength body;
   Fields fields;

@@ -6,7 +6,18 @@
 
 namespace millrace::http {
 
-enum class Method : std::uint8_t { kGet, kHead, kPost, kPut, kDelete, kConnect, kOptions, kTrace, kPatch, kOther };
+enum class Method : std::uint8_t {
+  kGet,
+  kHead,
+  kPost,
+  kPut,
+  kDelete,
+  kConnect,
+  kOptions,
+  kTrace,
+  kPatch,
+  kOther
+};
 
 /// Case-sensitive, as the RFC has it: "get" is kOther.
 [[nodiscard]] Method parse_method(std::string_view text) noexcept;

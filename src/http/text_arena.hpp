@@ -12,8 +12,9 @@
 
 namespace millrace::http {
 
-/// Chunks are heap blocks, so moving the arena moves the pointers and no view dangles. The first chunk
-/// is kept by clear(), so that a reused arena stops allocating.
+/// Chunks are heap blocks, so moving the arena moves the pointers and no view dangles. A first
+/// chunk of ordinary size is kept by clear(), so that a reused arena stops allocating and hoards
+/// nothing.
 class TextArena {
  public:
   /// A copy of `text` that lives as long as the arena.
@@ -33,7 +34,7 @@ class TextArena {
   }
 
   void clear() noexcept {
-    if (chunks_.size() > 1) chunks_.resize(1);
+    if (!chunks_.empty()) chunks_.resize(chunks_.front().size == kChunkBytes ? 1 : 0);
     used_ = 0;
   }
 

@@ -1,0 +1,182 @@
+#include "http/forward.hpp"
+
+#include "http/ascii.hpp"
+
+#include <string>
+
+#include <boost/container/small_vector.hpp>
+
+namespace millrace::http {
+namespace {
+
+using Nominations = boost::container::small_vector<std::string_view, 4>;
+
+bool is_hop_by_hop(FieldId id) noexcept {
+  switch (id) {
+    case FieldId::kConnection:
+    case FieldId::kContentLength:
+    case FieldId::kHttp2Settings:
+    case FieldId::kKeepAlive:
+    case FieldId::kProxyAuthenticate:
+    case FieldId::kProxyAuthenticationInfo:
+    case FieldId::kProxyAuthorization:
+    case FieldId::kProxyConnection:
+    case FieldId::kTe:
+    case FieldId::kTrailer:
+    case FieldId::kTransferEncoding:
+    case FieldId::kUpgrade:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// What is generated for the next hop or answered by this one.
+bool is_regenerated(FieldId id) noexcept {
+  switch (id) {
+    case FieldId::kExpect:
+    case FieldId::kForwarded:
+    case FieldId::kHost:
+    case FieldId::kXForwardedFor:
+    case FieldId::kXForwardedHost:
+    case FieldId::kXForwardedProto:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool is_claim_about_client(std::string_view name) noexcept {
+  return istarts_with(name, "x-forwarded-") || iequals(name, "x-real-ip");
+}
+
+bool may_be_nominated(std::string_view name) noexcept {
+  return field_id(name) == FieldId::kOther && !is_claim_about_client(name) &&
+         !istarts_with(name, "content-") && !istarts_with(name, "sec-");
+}
+
+// The gate bounds their number (HeadLimits::fields_max).
+Nominations nominations(const Fields& fields) {
+  Nominations names;
+  for (const Field& field : fields) {
+    if (field.id != FieldId::kConnection) continue;
+    for_each_element(field.value, [&names](std::string_view name) {
+      if (!iequals(name, "close") && may_be_nominated(name)) names.push_back(name);
+      return true;
+    });
+  }
+  return names;
+}
+
+bool is_nominated(std::string_view name, const Nominations& names) noexcept {
+  for (const std::string_view one : names)
+    if (iequals(one, name)) return true;
+  return false;
+}
+
+// Every value of `id` as one list, with `last` behind them.
+std::string joined(const Fields& from, FieldId id, std::string_view last) {
+  std::string list;
+  for (const Field& field : from) {
+    if (field.id != id || field.value.empty()) continue;
+    if (!list.empty()) list += ", ";
+    list += field.value;
+  }
+  if (!list.empty() && !last.empty()) list += ", ";
+  list += last;
+  return list;
+}
+
+// A value of RFC 7239: a token as it is, everything else quoted.
+void append_forwarded_value(std::string& out, std::string_view value) {
+  if (is_token(value)) {
+    out += value;
+    return;
+  }
+  out += '"';
+  for (const char c : value) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  out += '"';
+}
+
+std::string forwarded_element(const Hop& hop) {
+  std::string element = "for=";
+  if (hop.peer.empty()) {
+    element += "unknown";
+  } else if (hop.peer.find(':') != std::string_view::npos) {
+    element.append("\"[").append(hop.peer).append("]\"");
+  } else {
+    append_forwarded_value(element, hop.peer);
+  }
+  if (!hop.authority.empty()) {
+    element += ";host=";
+    append_forwarded_value(element, hop.authority);
+  }
+  element += hop.https ? ";proto=https" : ";proto=http";
+  return element;
+}
+
+void add_forwarded(const Fields& from, const Hop& hop, Fields& to) {
+  const std::string_view proto = hop.https ? "https" : "http";
+  if (!hop.trusted) {
+    if (!hop.peer.empty()) to.add_copy(FieldId::kXForwardedFor, hop.peer);
+    to.add(FieldId::kXForwardedProto, proto);
+    if (!hop.authority.empty()) to.add_copy(FieldId::kXForwardedHost, hop.authority);
+    to.add_copy(FieldId::kForwarded, forwarded_element(hop));
+    return;
+  }
+  const std::string addresses = joined(from, FieldId::kXForwardedFor, hop.peer);
+  if (!addresses.empty()) to.add_copy(FieldId::kXForwardedFor, addresses);
+  to.add(FieldId::kXForwardedProto, from.value_or(FieldId::kXForwardedProto, proto));
+  const std::string_view host = from.value_or(FieldId::kXForwardedHost, hop.authority);
+  if (!host.empty()) to.add_copy(FieldId::kXForwardedHost, host);
+  to.add_copy(FieldId::kForwarded, joined(from, FieldId::kForwarded, forwarded_element(hop)));
+}
+
+}  // namespace
+
+void forward_request(const Fields& from, const Hop& hop, Fields& to) {
+  const Nominations nominated = nominations(from);
+  bool takes_trailers = false;
+  for (const Field& field : from) {
+    if (field.id == FieldId::kTe) takes_trailers |= list_has_token(field.value, "trailers");
+    if (is_hop_by_hop(field.id) || is_regenerated(field.id)) continue;
+    if (field.id == FieldId::kOther) {
+      if (iequals(field.name, "proxy") || is_nominated(field.name, nominated)) continue;
+      if (!hop.trusted && is_claim_about_client(field.name)) continue;
+    }
+    to.add(field);
+  }
+  if (takes_trailers) to.add(FieldId::kTe, "trailers");
+  add_forwarded(from, hop, to);
+}
+
+void forward_response(const Fields& from, Fields& to) {
+  const Nominations nominated = nominations(from);
+  for (const Field& field : from) {
+    if (is_hop_by_hop(field.id)) continue;
+    if (field.id == FieldId::kOther && is_nominated(field.name, nominated)) continue;
+    to.add(field);
+  }
+}
+
+void add_via(Version received, std::string_view pseudonym, Fields& to) {
+  std::string via;
+  switch (received) {
+    case Version::kHttp10:
+      via = "1.0 ";
+      break;
+    case Version::kHttp11:
+      via = "1.1 ";
+      break;
+    case Version::kHttp2:
+      via = "2.0 ";
+      break;
+  }
+  via += pseudonym;
+  to.add_copy(FieldId::kVia, via);
+}
+
+}  // namespace millrace::http
