@@ -1,17 +1,22 @@
 // Channel<T>: a bounded queue between coroutines of one thread, in the manner of Go's.
 //
 // send waits while the buffer is full, receive while it is empty; capacity 0 is a rendezvous. After
-// close() senders fail with kCancelled, receivers get what is left and then
-// nullopt. Both fail with the scope's reason when cancelled; a cancelled send has not delivered.
+// close() senders fail with kCancelled, receivers get what is left and then nullopt.
 //
-// Thread rule: one thread. Memory: `capacity` items, plus one in the frame of each waiting sender.
+// In a cancelled scope both fail with its reason, even where they need not wait. A cancelled send
+// has not delivered; a cancelled receive has not taken anything: an item that was handed to a
+// receiver which is cancelled before it runs goes back to the front. So a select over channels
+// loses nothing.
+//
+// Ownership: outlives its waiters. Thread rule: one thread. Memory: `capacity` items, plus one in
+// the frame of each waiting sender.
 #pragma once
+
+#include "runtime/wait_queue.hpp"
 
 #include <deque>
 #include <optional>
 #include <utility>
-
-#include "runtime/wait_queue.hpp"
 
 namespace millrace {
 
@@ -25,21 +30,25 @@ class Channel {
   class Send final : public QueuedWaiter {
    public:
     Send(Channel& c, T v) : channel_(c), value_(std::move(v)) {}
-    bool await_ready() { return channel_.closed_ || channel_.try_deliver(value_); }
+    bool await_ready() const noexcept { return false; }
     template <class P>
-    bool await_suspend(std::coroutine_handle<P> h) noexcept {
-      if (!suspend(h)) return false;
+    bool await_suspend(std::coroutine_handle<P> h) {
+      if (!begin(h) || channel_.closed_ || channel_.try_deliver(value_)) return false;
+      park();
       channel_.senders_.push(*this);
       return true;
     }
     [[nodiscard]] Result<void> await_resume() const noexcept {
-      if (was_cancelled()) return fail(cancel_reason());
       if (!value_) return {};
-      return fail(Errc::kCancelled);
+      return fail(was_cancelled() ? cancel_reason() : Errc::kCancelled);
     }
 
    private:
     friend Channel;
+    void delivered() noexcept {
+      value_.reset();
+      this->wake();
+    }
     Channel& channel_;
     std::optional<T> value_;  // empty once delivered
   };
@@ -47,19 +56,20 @@ class Channel {
   class Receive final : public QueuedWaiter {
    public:
     explicit Receive(Channel& c) noexcept : channel_(c) {}
-    bool await_ready() {
-      value_ = channel_.try_take();
-      return value_ || channel_.closed_;
-    }
+    bool await_ready() const noexcept { return false; }
     template <class P>
-    bool await_suspend(std::coroutine_handle<P> h) noexcept {
-      if (!suspend(h)) return false;
+    bool await_suspend(std::coroutine_handle<P> h) {
+      if (!begin(h) || channel_.try_take(value_) || channel_.closed_) return false;
+      park();
       channel_.receivers_.push(*this);
       return true;
     }
     /// The next item; nullopt: closed and empty.
     [[nodiscard]] Result<std::optional<T>> await_resume() {
-      if (was_cancelled()) return fail(cancel_reason());
+      if (scope_cancelled()) [[unlikely]] {
+        if (value_) channel_.put_back(std::move(*value_));
+        return fail(cancel_reason());
+      }
       return std::move(value_);
     }
 
@@ -83,31 +93,46 @@ class Channel {
  private:
   bool try_deliver(std::optional<T>& value) {
     if (QueuedWaiter* w = receivers_.pop()) {
-      static_cast<Receive*>(w)->value_ = std::exchange(value, std::nullopt);
+      static_cast<Receive*>(w)->value_.emplace(std::move(*value));
       w->wake();
-      return true;
+    } else if (buffer_.size() < capacity_) {
+      buffer_.push_back(std::move(*value));
+    } else {
+      return false;
     }
-    if (buffer_.size() >= capacity_) return false;
-    buffer_.push_back(*std::exchange(value, std::nullopt));
+    value.reset();
     return true;
   }
 
-  std::optional<T> try_take() {
-    std::optional<T> out;
+  bool try_take(std::optional<T>& out) {
     if (!buffer_.empty()) {
       out.emplace(std::move(buffer_.front()));
       buffer_.pop_front();
-      if (auto* s = static_cast<Send*>(senders_.pop())) {
-        buffer_.push_back(*std::exchange(s->value_, std::nullopt));
-        s->wake();
-      }
-      return out;
+      refill();
+      return true;
     }
-    if (auto* s = static_cast<Send*>(senders_.pop())) {
-      out = std::exchange(s->value_, std::nullopt);
-      s->wake();
+    auto* s = static_cast<Send*>(senders_.pop());
+    if (s == nullptr) return false;
+    out.emplace(std::move(*s->value_));
+    s->delivered();
+    return true;
+  }
+
+  void refill() {
+    if (buffer_.size() >= capacity_) return;  // put_back may have overfilled it
+    auto* s = static_cast<Send*>(senders_.pop());
+    if (s == nullptr) return;
+    buffer_.push_back(std::move(*s->value_));
+    s->delivered();
+  }
+
+  void put_back(T&& item) {
+    if (QueuedWaiter* w = receivers_.pop()) {
+      static_cast<Receive*>(w)->value_.emplace(std::move(item));
+      w->wake();
+    } else {
+      buffer_.push_front(std::move(item));
     }
-    return out;
   }
 
   const std::size_t capacity_;

@@ -1,24 +1,30 @@
 // Coarse deadlines (a second and more): idle, head, body, total.
 //
-// A wheel of 512 slots, one per tick of 100 ms. Arming an armed deadline for later is a store: the entry
-// stays in its old slot and is moved when that slot comes up. A deadline fires up to one tick late, never
-// early.
+// A wheel of 512 slots, one per tick of 100 ms. Arming an armed deadline for later is a store: the
+// entry stays in its old slot and is moved when that slot comes up. A deadline fires up to one tick
+// late (two when it was armed by a duration), never early.
 //
 // Ownership: deadlines are owned by whoever waits and leave the wheel when destroyed.
-// Thread rule: one thread. The wheel is a pure data structure: whoever owns the clock calls advance(),
-// so tests use virtual time.
+// Thread rule: one thread. The wheel is a pure data structure: whoever owns the clock calls
+// advance(), so tests use virtual time.
 #pragma once
 
 #include <array>
-#include <boost/intrusive/list.hpp>
 #include <chrono>
 #include <cstdint>
+
+#include <boost/intrusive/list.hpp>
 
 namespace millrace {
 
 using Clock = std::chrono::steady_clock;
 using TimePoint = Clock::time_point;
 using Duration = Clock::duration;
+
+/// `t + d`, or the end of time where that overflows.
+[[nodiscard]] constexpr TimePoint after(TimePoint t, Duration d) noexcept {
+  return d >= TimePoint::max() - t ? TimePoint::max() : t + d;
+}
 
 class DeadlineWheel;
 
@@ -58,8 +64,9 @@ class DeadlineWheel {
   DeadlineWheel& operator=(const DeadlineWheel&) = delete;
 
   void arm(Deadline& d, TimePoint when) noexcept;
-  /// From the coarse clock, which may be one tick old: hence one tick more.
-  void arm(Deadline& d, Duration from_now) noexcept { arm(d, now_ + from_now + kTick); }
+  /// From the coarse clock, which may be one tick old: hence one tick more, and at most two ticks
+  /// late.
+  void arm(Deadline& d, Duration from_now) noexcept { arm(d, after(now_ + kTick, from_now)); }
 
   /// Fires what is due. Call about once per tick; a late call catches up.
   void advance(TimePoint now) noexcept;
@@ -68,8 +75,7 @@ class DeadlineWheel {
   [[nodiscard]] TimePoint now() const noexcept { return now_; }
 
  private:
-  using Slot =
-      boost::intrusive::list<Deadline, boost::intrusive::constant_time_size<false>>;
+  using Slot = boost::intrusive::list<Deadline, boost::intrusive::constant_time_size<false>>;
 
   [[nodiscard]] std::uint64_t tick_of(TimePoint t) const noexcept;
   void link(Deadline& d) noexcept;

@@ -1,58 +1,22 @@
 #include "runtime/descriptor.hpp"
 
-#include <sys/socket.h>
-#include <unistd.h>
+#include "runtime/readiness_set.hpp"
 
-#include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <cassert>
-#include <cstddef>
-#include <new>
+
+#include <poll.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 namespace millrace {
 
-namespace {
-
-using AsioDescriptor = boost::asio::posix::basic_stream_descriptor<IoThread::Executor>;
-
-constexpr std::size_t kOpBytesMax = 192;
-
-/// Memory for the one pending wait of a direction, so that waiting never allocates.
-struct OpMemory {
-  alignas(std::max_align_t) std::array<std::byte, kOpBytesMax> bytes;
-};
-
-template <class T>
-struct OpAllocator {
-  using value_type = T;
-  OpMemory* memory;
-
-  explicit OpAllocator(OpMemory* m) noexcept : memory(m) {}
-  template <class U>
-  OpAllocator(const OpAllocator<U>& other) noexcept : memory(other.memory) {}  // NOLINT
-
-  T* allocate(std::size_t n) {
-    static_assert(sizeof(T) <= kOpBytesMax && alignof(T) <= alignof(std::max_align_t));
-    assert(n == 1);
-    (void)n;
-    return reinterpret_cast<T*>(memory->bytes.data());
-  }
-  void deallocate(T*, std::size_t) noexcept {}
-  template <class U>
-  bool operator==(const OpAllocator<U>& other) const noexcept {
-    return memory == other.memory;
-  }
-};
-
-}  // namespace
-
-struct Descriptor::State {
+struct Descriptor::State final : ReadinessSet::Target, TurnHook {
   struct Side final : Deadline {
     ReadyWatcher* watcher = nullptr;
-    bool armed_in_reactor = false;
-    bool signalled = false;  // an event came while nobody watched
+    bool maybe_ready = true;  // an event came, and no system call has met would-block since
+    bool tell_later = false;  // the watcher came after its event: told at the end of the turn
     bool timed_out = false;
     Errc timeout_errc = Errc::kDeadline;
-    OpMemory op;
 
     void expired() noexcept override {
       timed_out = true;
@@ -61,58 +25,56 @@ struct Descriptor::State {
     void notify() noexcept {
       if (ReadyWatcher* w = std::exchange(watcher, nullptr)) w->descriptor_ready();
     }
+    void signal() noexcept {
+      maybe_ready = true;
+      notify();
+    }
   };
 
-  explicit State(int fd) : io(IoThread::current()), descriptor(io.executor()) {
-    boost::system::error_code ec;
-    descriptor.assign(fd, ec);
-    if (ec) {
-      // Out of epoll watches or memory: the descriptor behaves as closed at its first wait.
-      ::close(fd);
-    }
+  explicit State(int f) : io(IoThread::current()), fd(f) {
+    if (io.readiness().add(fd, *this)) return;
+    // Out of epoll watches or memory: fd is -1, and every system call and wait fails.
+    ::close(std::exchange(fd, -1));
+  }
+  ~State() {
+    if (fd < 0) return;
+    io.readiness().remove(fd, *this);
+    ::close(fd);
   }
   static void* operator new(std::size_t size) { return frame_pool::allocate(size); }
-  static void operator delete(void* p, std::size_t size) noexcept { frame_pool::deallocate(p, size); }
+  static void operator delete(void* p, std::size_t size) noexcept {
+    frame_pool::deallocate(p, size);
+  }
 
   [[nodiscard]] Side& side(Direction d) noexcept { return sides[static_cast<std::size_t>(d)]; }
-  [[nodiscard]] bool idle() const noexcept {
-    return !sides[0].armed_in_reactor && !sides[1].armed_in_reactor;
+
+  void ready(std::uint32_t events) noexcept override {
+    if ((events & (EPOLLRDHUP | EPOLLHUP)) != 0) ended = true;
+    if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) side(Direction::kWrite).signal();
+    if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
+      side(Direction::kRead).signal();
   }
 
-  struct Handler {
-    State* state;
-    Direction direction;
-    using allocator_type = OpAllocator<void>;
-    [[nodiscard]] allocator_type get_allocator() const noexcept {
-      return allocator_type(&state->side(direction).op);
-    }
-    void operator()(const boost::system::error_code&) const { state->fired(direction); }
-  };
-
-  void arm(Direction d) {
-    side(d).armed_in_reactor = true;
-    descriptor.async_wait(d == Direction::kRead ? AsioDescriptor::wait_read : AsioDescriptor::wait_write,
-                          Handler{this, d});
+  void end_of_turn() noexcept override {
+    for (Side& s : sides)
+      if (std::exchange(s.tell_later, false)) s.notify();
   }
 
-  void fired(Direction d) {
-    Side& s = side(d);
-    s.armed_in_reactor = false;
-    if (closed) {
-      if (idle()) delete this;
-      return;
-    }
-    const IoThread::Turn turn(io);
-    if (s.watcher == nullptr)
-      s.signalled = true;
-    else
-      s.notify();
+  /// Asks the kernel: edges tell only what is new, and somebody may have stopped before
+  /// would-block.
+  [[nodiscard]] bool is_ready(Direction d) const noexcept {
+    const bool read = d == Direction::kRead;
+    pollfd p{
+        .fd = fd, .events = static_cast<short>(read ? POLLIN | POLLRDHUP : POLLOUT), .revents = 0};
+    return ::poll(&p, 1, 0) != 0;
   }
 
   IoThread& io;
-  AsioDescriptor descriptor;
+  int fd;
   std::array<Side, 2> sides;
-  bool closed = false;
+  // The peer has sent its last byte, or worse: there is no further edge to wait for, even after a
+  // read that did not fill its buffer.
+  bool ended = false;
 };
 
 Descriptor::Descriptor(int fd) : state_(new State(fd)) {}
@@ -124,19 +86,18 @@ Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
   return *this;
 }
 
-int Descriptor::fd() const noexcept { return state_->descriptor.native_handle(); }
+int Descriptor::fd() const noexcept {
+  return state_->fd;
+}
 
 void Descriptor::close() noexcept {
   State* s = std::exchange(state_, nullptr);
   if (s == nullptr) return;
-  s->closed = true;
   for (State::Side& side : s->sides) {
     side.unlink();
     side.notify();
   }
-  boost::system::error_code ec;
-  s->descriptor.close(ec);
-  if (s->idle()) delete s;
+  delete s;
 }
 
 void Descriptor::set_deadline(Direction d, Duration from_now, Errc errc) noexcept {
@@ -155,12 +116,21 @@ void Descriptor::clear_deadline(Direction d) noexcept {
   side.disarm();
 }
 
+bool Descriptor::timed_out(Direction d) const noexcept {
+  return state_->side(d).timed_out;
+}
+
+void Descriptor::drained(Direction d) noexcept {
+  state_->side(d).maybe_ready = d == Direction::kRead && state_->ended;
+}
+
 void Descriptor::watch(Direction d, ReadyWatcher& watcher) {
   State::Side& side = state_->side(d);
   assert(side.watcher == nullptr && "one watcher per direction");
   side.watcher = &watcher;
-  side.signalled = false;
-  if (!side.armed_in_reactor) state_->arm(d);
+  if (!side.maybe_ready) return;
+  side.tell_later = side.maybe_ready = state_->is_ready(d);
+  if (side.tell_later) state_->io.at_end_of_turn(*state_);
 }
 
 void Descriptor::unwatch(Direction d, ReadyWatcher& watcher) noexcept {
@@ -169,18 +139,16 @@ void Descriptor::unwatch(Direction d, ReadyWatcher& watcher) noexcept {
   if (side.watcher == &watcher) side.watcher = nullptr;
 }
 
-bool Descriptor::Wait::await_ready() noexcept {
-  if (!descriptor_.is_open()) return true;
-  State::Side& side = descriptor_.state_->side(direction_);
-  return side.timed_out || std::exchange(side.signalled, false);
+Errc Descriptor::failure(Direction d) const noexcept {
+  if (state_ == nullptr) return Errc::kCancelled;
+  if (state_->fd < 0) return Errc::kIo;
+  const State::Side& side = state_->side(d);
+  return side.timed_out ? side.timeout_errc : Errc::kCount_;
 }
 
-Result<void> Descriptor::Wait::await_resume() noexcept {
-  if (was_cancelled()) return fail(cancel_reason());
-  if (!descriptor_.is_open()) return fail(Errc::kCancelled);
-  const State::Side& side = descriptor_.state_->side(direction_);
-  if (side.timed_out) return fail(side.timeout_errc);
-  return {};
+bool Descriptor::Wait::await_ready() noexcept {
+  failure_ = descriptor_.failure(direction_);
+  return failure_ != Errc::kCount_;
 }
 
 }  // namespace millrace

@@ -34,7 +34,8 @@ struct Pool {
 };
 
 thread_local constinit Pool* t_pool = nullptr;
-// Set once the owner below is gone: frames freed later (statics of the main thread) bypass the pool.
+// Set once the owner below is gone: frames freed later (statics of the main thread) bypass the
+// pool.
 thread_local constinit bool t_pool_gone = false;
 
 Pool::~Pool() {
@@ -53,8 +54,12 @@ Pool* pool() {
   return t_pool;
 }
 
-constexpr std::size_t class_of(std::size_t size) { return (size - 1) / kGranuleBytes; }
-constexpr std::size_t class_bytes(std::size_t cls) { return (cls + 1) * kGranuleBytes; }
+constexpr std::size_t class_of(std::size_t size) {
+  return (size - 1) / kGranuleBytes;
+}
+constexpr std::size_t class_bytes(std::size_t cls) {
+  return (cls + 1) * kGranuleBytes;
+}
 
 }  // namespace
 

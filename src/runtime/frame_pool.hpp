@@ -1,8 +1,8 @@
 // Memory for coroutine frames: a per-thread free list per 64-byte size class.
 //
-// A frame is allocated and freed on the thread that runs it, so there are no locks. Each list keeps at
-// most kKeptBytesMax; what is over goes back to the allocator. Sanitizer builds bypass the lists, so that
-// a use after free stays visible.
+// A frame is allocated and freed on the thread that runs it, so there are no locks. Each list keeps
+// at most kKeptBytesMax; what is over goes back to the allocator. Sanitizer builds bypass the
+// lists, so that a use after free stays visible.
 #pragma once
 
 #include <cstddef>

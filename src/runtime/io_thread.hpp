@@ -1,23 +1,30 @@
 // One io thread: an Asio io_context (epoll), the thread's ready queue, its clocks and its tasks.
 //
-// Everything that belongs to a connection lives on one io thread and never leaves it: no locks. The only
-// thing another thread may do with an IoThread is post() and stop().
+// Everything that belongs to a connection lives on one io thread and never leaves it: no locks. The
+// only thing another thread may do with an IoThread is post() and stop().
 //
-// A turn is one Asio handler: it wakes coroutines, they run until all of them wait, then the turn hooks
-// run (connections flush what the turn wrote, in one write). Every handler that touches coroutines opens
-// a Turn first.
+// A turn is one Asio handler: it wakes coroutines, they run until all of them wait, then the turn
+// hooks run (connections flush what the turn wrote, in one write). Every handler that touches
+// coroutines opens a Turn first.
 #pragma once
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/intrusive/list.hpp>
-#include <utility>
-
 #include "runtime/deadline_wheel.hpp"
+#include "runtime/readiness_set.hpp"
 #include "runtime/ready_queue.hpp"
 #include "runtime/task_group.hpp"
 #include "runtime/timer_heap.hpp"
+
+#include <functional>
+#include <memory>
+#include <utility>
+
+#include <boost/intrusive/list.hpp>
+
+// Asio's headers stay in the few .cpp files that talk to it: they cost seconds per translation
+// unit.
+namespace boost::asio {
+class io_context;
+}
 
 namespace millrace {
 
@@ -33,8 +40,6 @@ class TurnHook : public boost::intrusive::list_base_hook<
 
 class IoThread {
  public:
-  using Executor = boost::asio::io_context::executor_type;
-
   /// `index` counts from 0 and names the thread's metric shard.
   explicit IoThread(unsigned index);
   IoThread(const IoThread&) = delete;
@@ -48,21 +53,16 @@ class IoThread {
   /// Runs handlers on the calling thread until stop().
   void run();
   /// From any thread.
-  void stop() { context_.stop(); }
+  void stop();
   /// Runs `f()` on this thread, in a turn of its own. From any thread.
-  template <class F>
-  void post(F f) {
-    boost::asio::post(context_, [this, f = std::move(f)]() mutable {
-      const Turn turn(*this);
-      f();
-    });
-  }
+  void post(std::move_only_function<void()> f);
 
-  [[nodiscard]] boost::asio::io_context& context() noexcept { return context_; }
-  [[nodiscard]] Executor executor() noexcept { return context_.get_executor(); }
+  [[nodiscard]] boost::asio::io_context& context() noexcept;
   [[nodiscard]] unsigned index() const noexcept { return index_; }
   /// The thread's own tasks, cancelled and joined by whoever stops it.
   [[nodiscard]] TaskGroup& tasks() noexcept { return tasks_; }
+
+  [[nodiscard]] ReadinessSet& readiness() noexcept { return readiness_; }
 
   /// Coarse time: up to one tick (100 ms) old.
   [[nodiscard]] TimePoint coarse_now() const noexcept { return wheel_.now(); }
@@ -88,18 +88,21 @@ class IoThread {
  private:
   // Coroutines resumed per turn before epoll gets its chance again.
   static constexpr int kResumesPerTurnMax = 256;
+  // Hooks wake coroutines that add hooks: so often, then epoll gets its chance too.
+  static constexpr int kRoundsPerTurnMax = 4;
 
   void end_turn();
+  void run_hooks();
   void tick();
   void set_precise_timer();
 
   static thread_local constinit IoThread* t_current_;
 
   const unsigned index_;
-  boost::asio::io_context context_;
-  boost::asio::basic_waitable_timer<Clock, boost::asio::wait_traits<Clock>, Executor> tick_timer_;
-  boost::asio::basic_waitable_timer<Clock, boost::asio::wait_traits<Clock>, Executor> precise_timer_;
+  struct Reactor;
+  const std::unique_ptr<Reactor> reactor_;
   TimePoint precise_set_for_ = Deadline::kNever;
+  ReadinessSet readiness_;
   DeadlineWheel wheel_;
   TimerHeap timers_;
   boost::intrusive::list<TurnHook, boost::intrusive::constant_time_size<false>> hooks_;
@@ -107,7 +110,8 @@ class IoThread {
   bool continuation_posted_ = false;
 };
 
-/// `co_await sleep_until(t)`: precise to the kernel's timer. Fails with the scope's reason when cancelled.
+/// `co_await sleep_until(t)`: precise to the kernel's timer. Fails with the scope's reason when
+/// cancelled.
 class SleepUntil final : public Waiter, public TimerEntry {
  public:
   explicit SleepUntil(TimePoint when) noexcept : when_(when) {}
@@ -128,8 +132,12 @@ class SleepUntil final : public Waiter, public TimerEntry {
   void expired() noexcept override { wake(); }
   const TimePoint when_;
 };
-[[nodiscard]] inline SleepUntil sleep_until(TimePoint when) noexcept { return SleepUntil(when); }
-[[nodiscard]] inline SleepUntil sleep_for(Duration d) noexcept { return SleepUntil(Clock::now() + d); }
+[[nodiscard]] inline SleepUntil sleep_until(TimePoint when) noexcept {
+  return SleepUntil(when);
+}
+[[nodiscard]] inline SleepUntil sleep_for(Duration d) noexcept {
+  return SleepUntil(after(Clock::now(), d));
+}
 
 /// A scope that is cancelled when its time is up. Coarse from a second on, precise below.
 ///
@@ -139,7 +147,9 @@ class DeadlineScope final : Deadline, TimerEntry {
  public:
   DeadlineScope(Errc reason, Duration from_now);
   [[nodiscard]] Scope& scope() noexcept { return scope_; }
-  [[nodiscard]] bool passed() const noexcept { return scope_.cancelled() && scope_.reason() == reason_; }
+  [[nodiscard]] bool passed() const noexcept {
+    return scope_.cancelled() && scope_.reason() == reason_;
+  }
 
  private:
   void expired() noexcept override { scope_.cancel(reason_); }

@@ -1,9 +1,9 @@
 #include "runtime/io_threads.hpp"
 
-#include <pthread.h>
-
 #include <latch>
 #include <string>
+
+#include <pthread.h>
 
 namespace millrace {
 

@@ -1,13 +1,13 @@
 // The io threads of the process: made together, run together, stopped together.
 #pragma once
 
+#include "runtime/io_thread.hpp"
+
 #include <functional>
 #include <memory>
 #include <span>
 #include <thread>
 #include <vector>
-
-#include "runtime/io_thread.hpp"
 
 namespace millrace {
 

@@ -1,15 +1,21 @@
 #include "runtime/offload.hpp"
 
-#include <pthread.h>
-
 #include <algorithm>
+
+#include <pthread.h>
 
 namespace millrace {
 
-Offload::Offload(Options options) : options_(options) {
-  const unsigned count = std::max(options_.threads, 1U);
-  threads_.reserve(count);
-  for (unsigned i = 0; i < count; ++i) threads_.emplace_back([this] { worker(); });
+namespace {
+Offload::Options at_least_one_thread(Offload::Options o) {
+  o.threads = std::max(o.threads, 1U);
+  return o;
+}
+}  // namespace
+
+Offload::Offload(Options options) : options_(at_least_one_thread(options)) {
+  threads_.reserve(options_.threads);
+  for (unsigned i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { worker(); });
 }
 
 Offload::~Offload() {
@@ -26,12 +32,20 @@ Offload::Stats Offload::stats() const {
   return stats_;
 }
 
+bool Offload::fits(const Job& job) const noexcept {
+  const std::size_t admitted = stats_.queued + stats_.running;
+  if (admitted == 0) return true;
+  // A job that a thread is about to fetch is queued for a moment: both are counted, so that
+  // admission does not depend on how fast a thread wakes.
+  if (admitted >= options_.threads && admitted - options_.threads >= options_.queue_max)
+    return false;
+  return cost_ <= options_.cost_max && job.cost_ <= options_.cost_max - cost_;
+}
+
 bool Offload::submit(Job& job) {
   {
     const std::lock_guard lock(mutex_);
-    const bool alone = stats_.queued + stats_.running == 0;
-    const bool fits = stats_.queued < options_.queue_max && cost_ + job.cost_ <= options_.cost_max;
-    if (stopping_ || (!fits && !alone)) {
+    if (stopping_ || !fits(job)) {
       ++stats_.refused;
       return false;
     }

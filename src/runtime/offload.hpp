@@ -2,17 +2,19 @@
 //
 //   Result<Sum> r = co_await offload.run(cost_bytes, [&](const CancelToken& stop) { ... });
 //
-// Admission happens at once: a job is refused with kOffloadFull when `queue_max` jobs wait, or when the
-// estimated cost of all jobs, this one included, is over `cost_max` (a lone job is always admitted).
-// A cancelled caller takes a waiting job out of the queue; a running one sees its CancelToken set and is
-// awaited, so references that the work holds into the caller's frame stay good.
+// Admission happens at once: a job is refused with kOffloadFull when every thread has a job and
+// `queue_max` more wait, or when the estimated cost of all jobs, this one included, is over
+// `cost_max` (a lone job is always admitted). A cancelled caller takes a waiting job out of the
+// queue; a running one sees its CancelToken set and is awaited, so references that the work holds
+// into the caller's frame stay good.
 //
-// The work must not throw except std::bad_alloc (becomes kOutOfMemory) and must look at its token about
-// every millisecond. Thread rule: run() on io threads, the work on a pool thread.
+// The work must not throw except std::bad_alloc (becomes kOutOfMemory) and must look at its token
+// about every millisecond. Thread rule: run() on io threads, the work on a pool thread.
 #pragma once
 
+#include "runtime/io_thread.hpp"
+
 #include <atomic>
-#include <boost/intrusive/list.hpp>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
@@ -23,7 +25,7 @@
 #include <utility>
 #include <vector>
 
-#include "runtime/io_thread.hpp"
+#include <boost/intrusive/list.hpp>
 
 namespace millrace {
 
@@ -41,7 +43,7 @@ class Offload {
   struct Options {
     /// Pool threads; 0 becomes 1.
     unsigned threads = 1;
-    /// Jobs waiting, not counting those that run.
+    /// Jobs waiting beyond one for each thread.
     std::size_t queue_max = 1024;
     /// Estimated bytes of memory of all admitted jobs together.
     std::uint64_t cost_max = std::uint64_t{1} << 30;
@@ -94,6 +96,8 @@ class Offload {
   /// True: it was still waiting and will not run.
   bool withdraw(Job& job);
   void worker();
+
+  [[nodiscard]] bool fits(const Job& job) const noexcept;
 
   const Options options_;
   mutable std::mutex mutex_;

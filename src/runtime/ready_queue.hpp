@@ -3,10 +3,10 @@
 // Intrusive: waking never allocates and never fails. Thread rule: the owning thread only.
 #pragma once
 
-#include <coroutine>
-
 #include "runtime/scope.hpp"
 #include "runtime/task.hpp"
+
+#include <coroutine>
 
 namespace millrace {
 
@@ -52,9 +52,10 @@ class ReadyQueue {
 
 /// Base of every awaiter that suspends: knows its scope, and wakes its coroutine once.
 ///
-/// A derived awaiter calls `suspend(h)` in await_suspend: false means that the scope is cancelled and the
-/// coroutine must go on at once. It is woken by `wake()` (from its event) or by `cancel()` (from its
-/// scope); `cancel` calls `detach()` first, so that the event cannot wake it again.
+/// A derived awaiter calls `suspend(h)` in await_suspend: false means that the scope is cancelled
+/// and the coroutine must go on at once. It is woken by `wake()` (from its event) or by `cancel()`
+/// (from its scope); `cancel` calls `detach()` first, so that the event cannot wake it again. An
+/// awaiter that may complete at once calls `begin`, tries, and only then `park`.
 class Waiter : public Cancellable, public ReadyEntry {
  public:
   /// True when the wait ended because the scope was cancelled.
@@ -81,20 +82,29 @@ class Waiter : public Cancellable, public ReadyEntry {
   virtual void detach() noexcept = 0;
 
   template <class P>
-  [[nodiscard]] bool suspend(std::coroutine_handle<P> h) noexcept {
+  [[nodiscard]] bool begin(std::coroutine_handle<P> h) noexcept {
     handle = h;
     scope_ = h.promise().scope;
-    if (scope_ == nullptr) return true;
-    if (scope_->cancelled()) {
-      cancelled_ = true;
-      return false;
-    }
-    scope_->enter(*this);
+    cancelled_ = scope_cancelled();
+    return !cancelled_;
+  }
+  void park() noexcept {
+    if (scope_ != nullptr) scope_->enter(*this);
+  }
+  template <class P>
+  [[nodiscard]] bool suspend(std::coroutine_handle<P> h) noexcept {
+    if (!begin(h)) return false;
+    park();
     return true;
   }
 
+  /// Also true when the cancel came after the wake.
+  [[nodiscard]] bool scope_cancelled() const noexcept {
+    return scope_ != nullptr && scope_->cancelled();
+  }
+
   [[nodiscard]] Errc cancel_reason() const noexcept {
-    return scope_ != nullptr && scope_->cancelled() ? scope_->reason() : Errc::kCancelled;
+    return scope_cancelled() ? scope_->reason() : Errc::kCancelled;
   }
 
  private:
@@ -117,7 +127,9 @@ class YieldNow final : public Waiter {
  private:
   void detach() noexcept override {}
 };
-[[nodiscard]] inline YieldNow yield_now() noexcept { return {}; }
+[[nodiscard]] inline YieldNow yield_now() noexcept {
+  return {};
+}
 
 /// `Scope* s = co_await this_scope()`: the scope that the calling coroutine runs in; may be null.
 struct ThisScope {
@@ -130,6 +142,8 @@ struct ThisScope {
   }
   Scope* await_resume() const noexcept { return scope; }
 };
-[[nodiscard]] inline ThisScope this_scope() noexcept { return {}; }
+[[nodiscard]] inline ThisScope this_scope() noexcept {
+  return {};
+}
 
 }  // namespace millrace

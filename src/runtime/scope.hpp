@@ -1,10 +1,16 @@
-// Cancellation: a scope knows the one place where its coroutine chain is suspended, and can wake it.
+// Cancellation: a scope knows the one place where its coroutine chain is suspended, and can wake
+// it.
 //
-// Every coroutine runs in a scope, inherited from whoever awaits it. A scope has at most one suspended
-// leaf (a chain of awaits has one end): a wait queue entry, a timer, a descriptor wait, or a nested scope.
-// `cancel` sets the flag first, then tells the leaf, which detaches itself and wakes its coroutine; every
-// awaiter looks at the flag before it suspends, so that no cancel is lost. The flag stays set: clean-up
-// code that must wait does so in a Scope of its own (`shielded`).
+// Every coroutine runs in a scope, inherited from whoever awaits it. A scope has at most one
+// suspended leaf (a chain of awaits has one end): a wait queue entry, a timer, a descriptor wait,
+// or a nested scope. `cancel` sets the flag first, then tells the leaf, which detaches itself and
+// wakes its coroutine; every awaiter looks at the flag before it suspends, so that no cancel is
+// lost. The flag stays set: clean-up code that must wait does so in a Scope of its own
+// (`shielded`).
+//
+// A wait that was already over when the cancel came (its coroutine stands in the ready queue) keeps
+// its result; the next wait fails. So a loop whose waits are always ready at once sees a cancel
+// only if it looks at `cancelled()` itself.
 //
 // Thread rule: all on one thread.
 #pragma once

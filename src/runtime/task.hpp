@@ -1,24 +1,24 @@
 // Task<T>: a lazy coroutine, awaited exactly once, that never leaves its thread.
 //
-// Starting and finishing go through a trampoline: a coroutine that wants another to run leaves its handle
-// in a per-thread slot and suspends; the loop that resumed it drains the slot. That costs a nanosecond or
-// two more than symmetric transfer and cannot overflow the stack, which symmetric transfer does in
-// unoptimised and sanitized builds.
+// Starting and finishing go through a trampoline: a coroutine that wants another to run leaves its
+// handle in a per-thread slot and suspends; the loop that resumed it drains the slot. That costs a
+// nanosecond or two more than symmetric transfer and cannot overflow the stack, which symmetric
+// transfer does in unoptimised and sanitized builds.
 //
-// Ownership: the Task owns the frame. A Task that was never awaited is destroyed without having run.
-// A frame is never destroyed while it is suspended in the middle: cancel its scope and await it.
-// Errors: values (Result<T>); an exception that escapes the body is rethrown to the awaiter.
+// Ownership: the Task owns the frame. A Task that was never awaited is destroyed without having
+// run. A frame is never destroyed while it is suspended in the middle: cancel its scope and await
+// it. Errors: values (Result<T>); an exception that escapes the body is rethrown to the awaiter.
 // Rule for authors: a coroutine takes its state by value or by a reference whose owner awaits it;
 // never a capturing lambda that ends before the coroutine does.
 #pragma once
+
+#include "runtime/frame_pool.hpp"
+#include "runtime/scope.hpp"
 
 #include <coroutine>
 #include <exception>
 #include <optional>
 #include <utility>
-
-#include "runtime/frame_pool.hpp"
-#include "runtime/scope.hpp"
 
 namespace millrace {
 
@@ -61,6 +61,7 @@ struct PromiseBase {
 
   struct FinalAwaiter {
     bool await_ready() noexcept { return false; }
+    /// task_done may destroy the frame: nothing here may touch it afterwards.
     template <class P>
     void await_suspend(std::coroutine_handle<P> h) noexcept {
       PromiseBase& p = h.promise();
@@ -81,7 +82,7 @@ template <class T>
 struct Promise : PromiseBase {
   std::optional<T> value;
   Task<T> get_return_object() noexcept;
-  template <class U>
+  template <class U = T>
   void return_value(U&& v) {
     value.emplace(std::forward<U>(v));
   }
@@ -183,12 +184,35 @@ struct InScope final : Cancellable {
   }
   void cancel() noexcept override { inner.cancel(outer->reason()); }
 };
+
+/// Awaits `child` in a scope that the outer one does not reach.
+template <class T>
+struct Shielded {
+  Scope& inner;
+  Task<T> child;
+
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> parent) noexcept {
+    auto& promise = child.handle().promise();
+    promise.continuation = parent;
+    promise.scope = &inner;
+    t_next = child.handle();
+  }
+  T await_resume() { return child.take(); }
+};
 }  // namespace detail
 
 /// `co_await in_scope(scope, task)`: runs `task` in `scope`, nested in the caller's own scope.
 template <class T>
 [[nodiscard]] detail::InScope<T> in_scope(Scope& scope, Task<T> task) noexcept {
   return detail::InScope<T>(scope, std::move(task));
+}
+
+/// `co_await shielded(scope, task)`: runs clean-up in `scope` even though the caller is, or will
+/// be, cancelled. Give it a DeadlineScope: nothing else ends it early.
+template <class T>
+[[nodiscard]] detail::Shielded<T> shielded(Scope& scope, Task<T> task) noexcept {
+  return {scope, std::move(task)};
 }
 
 }  // namespace millrace

@@ -18,7 +18,8 @@ void TaskGroup::cancel(Errc reason) noexcept {
   if (cancelled_) return;
   cancelled_ = true;
   reason_ = reason;
-  // A cancelled leaf is only queued here, never resumed, so the list does not change under the loop.
+  // A cancelled leaf is only queued here, never resumed, so the list does not change under the
+  // loop.
   for (Child& child : children_) child.scope.cancel(reason);
 }
 
@@ -31,7 +32,9 @@ void TaskGroup::child_done(Child& child) noexcept {
   if (join_ == nullptr || !satisfied(join_->for_all_)) return;
   Join* join = std::exchange(join_, nullptr);
   if (join->scope_ != nullptr) join->scope_->leave();
-  ReadyQueue::current().push(*join);
+  // The joiner goes on at once: through the ready queue, somebody could spawn another child before
+  // it.
+  detail::t_next = join->handle_;
 }
 
 }  // namespace millrace

@@ -1,21 +1,23 @@
 // TaskGroup: children that are awaited or cancelled, never leaked. select: the first of several.
 //
-// A group lives in the frame (or object) that owns its children. `join` waits for all of them; when the
-// joining coroutine is cancelled, the children are cancelled too and still awaited, so a join never
-// returns before its children are gone. Destroying a group with live children is a bug (asserted).
+// A group lives in the frame (or object) that owns its children. `join` waits for all of them; when
+// the joining coroutine is cancelled, the children are cancelled too and still awaited, so a join
+// never returns before its children are gone. Destroying a group with live children is a bug
+// (asserted).
 //
 // A child starts in its turn of the ready queue, not inside spawn. Cost: one pooled block per child
 // beside its frame. Thread rule: one thread.
 #pragma once
 
-#include <boost/intrusive/list.hpp>
+#include "runtime/wait_queue.hpp"
+
 #include <cassert>
 #include <optional>
 #include <tuple>
 #include <utility>
 #include <variant>
 
-#include "runtime/wait_queue.hpp"
+#include <boost/intrusive/list.hpp>
 
 namespace millrace {
 
@@ -26,7 +28,8 @@ class TaskGroup {
   TaskGroup& operator=(const TaskGroup&) = delete;
   ~TaskGroup() { assert(children_.empty() && "a TaskGroup must be joined before it ends"); }
 
-  /// Starts `task` as a child. An exception that escapes it ends the process: children report by value.
+  /// Starts `task` as a child. An exception that escapes it ends the process: children report by
+  /// value.
   void spawn(Task<void> task);
   /// Cancels every child, now and those spawned later.
   void cancel(Errc reason = Errc::kCancelled) noexcept;
@@ -69,16 +72,16 @@ class TaskGroup {
   Errc reason_ = Errc::kCancelled;
 };
 
-/// The awaiter of join and next. Not a Waiter: being cancelled cancels the children, it does not end the
-/// wait. One at a time per group.
-class TaskGroup::Join final : public Cancellable, public ReadyEntry {
+/// The awaiter of join and next. Not a Waiter: being cancelled cancels the children, it does not
+/// end the wait. One at a time per group.
+class TaskGroup::Join final : public Cancellable {
  public:
   Join(TaskGroup& group, bool for_all) noexcept : group_(group), for_all_(for_all) {}
   bool await_ready() const noexcept { return group_.satisfied(for_all_); }
   template <class P>
   void await_suspend(std::coroutine_handle<P> h) noexcept {
     assert(group_.join_ == nullptr && "one joiner at a time");
-    handle = h;
+    handle_ = h;
     scope_ = h.promise().scope;
     group_.join_ = this;
     if (scope_ == nullptr) return;
@@ -94,15 +97,27 @@ class TaskGroup::Join final : public Cancellable, public ReadyEntry {
   friend TaskGroup;
   TaskGroup& group_;
   const bool for_all_;
+  std::coroutine_handle<> handle_{};
   Scope* scope_ = nullptr;
 };
 
-inline TaskGroup::Join TaskGroup::join() noexcept { return {*this, true}; }
-inline TaskGroup::Join TaskGroup::next() noexcept { return {*this, false}; }
+inline TaskGroup::Join TaskGroup::join() noexcept {
+  return {*this, true};
+}
+inline TaskGroup::Join TaskGroup::next() noexcept {
+  return {*this, false};
+}
+
+/// group.join() as a task of its own, to run it in another scope.
+inline Task<void> join(TaskGroup& group) {
+  co_await group.join();
+}
 
 namespace detail {
 template <class T>
-Task<void> select_arm(Task<T> task, std::optional<T>& slot, std::size_t& winner, std::size_t index) {
+Task<void> select_arm(Task<T> task, std::optional<T>& slot, std::size_t& winner,
+                      std::size_t index) {
+  if (winner != SIZE_MAX) co_return;  // over before this arm began
   T value = co_await std::move(task);
   if (winner != SIZE_MAX) co_return;
   winner = index;
@@ -120,10 +135,13 @@ std::variant<Ts...> select_result(std::tuple<std::optional<Ts>...>& slots, std::
 }
 }  // namespace detail
 
-/// Runs the tasks side by side; the first to finish gives the result (its index says which). The others
-/// are cancelled and awaited. When the caller is cancelled all are, and the first to end is the result.
+/// Runs the tasks side by side; the first to finish gives the result (its index says which). The
+/// others are cancelled and awaited. When the caller is cancelled all are, and the first to end is
+/// the result. What a loser returns is dropped; a loser that waits in Channel::receive has taken
+/// nothing.
 template <class... Ts>
 Task<std::variant<Ts...>> select(Task<Ts>... tasks) {
+  static_assert(sizeof...(Ts) > 0);
   std::tuple<std::optional<Ts>...> slots;
   std::size_t winner = SIZE_MAX;
   TaskGroup group;

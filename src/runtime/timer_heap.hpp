@@ -1,12 +1,13 @@
 // Precise delays and limits under a second: back-off, pacing, /delay, queue deadlines.
 //
-// One indexed binary heap per thread over one Asio timer. Cost: O(log n), no allocation; the Asio timer is set
-// only when the earliest entry changes. Thread rule: one thread. Pure data structure: tests use virtual time.
+// One indexed binary heap per thread over one Asio timer. Cost: O(log n), no allocation; the Asio
+// timer is set only when the earliest entry changes. Thread rule: one thread. Pure data structure:
+// tests use virtual time.
 #pragma once
 
-#include <vector>
-
 #include "runtime/deadline_wheel.hpp"
+
+#include <vector>
 
 namespace millrace {
 

@@ -1,9 +1,9 @@
 // First-in first-out queue of suspended coroutines of one thread; the base of Event and Channel.
 #pragma once
 
-#include <boost/intrusive/list.hpp>
-
 #include "runtime/ready_queue.hpp"
+
+#include <boost/intrusive/list.hpp>
 
 namespace millrace {
 
