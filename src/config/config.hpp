@@ -1,0 +1,233 @@
+// The configuration as everything else sees it: one immutable snapshot of typed values.
+//
+// A default-constructed struct holds the documented defaults; that is their one place. What a key
+// is for, why its default is what it is and which values it takes stands beside its name in
+// keys.cpp, from where the parser, `millrace check --print` and the JSON Schema have it. Names: the
+// key `head` of `[limits]` is `limits.head_bytes`: members carry the unit where the type does not.
+//
+// Units: sizes are bytes (`*_bytes`), times are milliseconds, counts are plain. An empty optional
+// is "none": no limit. An empty path is "not set". Paths are absolute: relative ones were read
+// against the file's folder.
+//
+// Ownership and threads: built once by load.hpp, then only read, through shared_ptr<const Config>;
+// each io thread may keep its own.
+#pragma once
+
+#include "base/error.hpp"
+#include "config/address.hpp"
+#include "config/pattern.hpp"
+#include "http/limits.hpp"
+#include "http/method.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace millrace::config {
+
+using std::chrono::milliseconds;
+
+/// PEM files: the certificate with its chain, leaf first, and its key. Checked to match while
+/// loading.
+struct CertificateFiles {
+  std::filesystem::path certificate;
+  std::filesystem::path key;
+  friend bool operator==(const CertificateFiles&, const CertificateFiles&) = default;
+};
+
+/// `[[server.tls]]`
+struct TlsListener {
+  std::vector<Address> listen;
+  std::vector<CertificateFiles> certificates;
+  milliseconds handshake_timeout{10'000};
+  friend bool operator==(const TlsListener&, const TlsListener&) = default;
+};
+
+/// `[server]`
+struct Server {
+  std::vector<Address> listen{{Address::Family::kIpv4, "127.0.0.1", 8080}};
+  std::uint32_t threads = 0;  ///< 0: the smaller of CPU affinity and cgroup quota
+  std::vector<Network> trusted_proxies;
+  milliseconds head_timeout{10'000};
+  milliseconds idle_timeout{75'000};
+  milliseconds write_timeout{30'000};
+  milliseconds drain_timeout{30'000};
+  std::uint64_t body_rate_min_bytes = 240;  ///< per second, 0: off
+  milliseconds body_rate_grace{20'000};
+  std::vector<TlsListener> tls;
+  friend bool operator==(const Server&, const Server&) = default;
+};
+
+/// `[limits]`
+struct Limits {
+  std::uint64_t head_bytes = http::HeadLimits{}.head_bytes_max;
+  std::uint32_t fields = http::HeadLimits{}.fields_max;
+  std::uint64_t target_bytes = http::HeadLimits{}.target_bytes_max;
+  std::optional<std::uint64_t> body_bytes;
+  std::uint32_t connections = 16'384;
+  friend bool operator==(const Limits&, const Limits&) = default;
+};
+
+/// `[admin]`
+struct Admin {
+  std::optional<Address> listen{{Address::Family::kIpv4, "127.0.0.1", 9901}};
+  friend bool operator==(const Admin&, const Admin&) = default;
+};
+
+/// Where the access log goes.
+struct AccessLog {
+  enum class Kind : std::uint8_t { kOff, kStderr, kFile };
+  Kind kind = Kind::kStderr;
+  std::filesystem::path file;  ///< kFile only
+  friend bool operator==(const AccessLog&, const AccessLog&) = default;
+};
+
+/// kAuto: human lines on a terminal, JSON otherwise. kCombined: the format of that name in Apache
+/// and nginx.
+enum class LogFormat : std::uint8_t { kAuto, kJson, kCombined };
+
+/// `[log]`
+struct Log {
+  AccessLog access;
+  LogFormat format = LogFormat::kAuto;
+  LogLevel level = LogLevel::kInfo;
+  friend bool operator==(const Log&, const Log&) = default;
+};
+
+/// How long one request to an upstream may take, phase by phase.
+struct Timeouts {
+  milliseconds connect{2'000};  ///< names, TCP and TLS together
+  std::optional<milliseconds> first_byte{
+      60'000};                               ///< from the request's last byte to the answer's first
+  std::optional<milliseconds> idle{60'000};  ///< between two reads or writes of a body
+  std::optional<milliseconds> total;         ///< all of it
+  friend bool operator==(const Timeouts&, const Timeouts&) = default;
+};
+
+/// Certificates of servers that `?url=` and the fetch endpoint talk to: always verified.
+struct FetchTls {
+  std::filesystem::path ca;  ///< PEM; not set: the system's
+  friend bool operator==(const FetchTls&, const FetchTls&) = default;
+};
+
+/// `[fetch]`: the doors that take a URL from a client.
+struct Fetch {
+  std::vector<HostPattern> allow_hosts{HostPattern{}};
+  std::vector<Network> allow_networks;
+  std::uint32_t redirects_max = 10;
+  Timeouts timeout{.connect = milliseconds(5'000),
+                   .first_byte = milliseconds(30'000),
+                   .idle = milliseconds(30'000),
+                   .total = std::nullopt};
+  FetchTls tls;
+  friend bool operator==(const Fetch&, const Fetch&) = default;
+};
+
+/// `[offload]`: the CPU pool.
+struct Offload {
+  std::uint32_t threads = 0;  ///< 0: as many as server.threads comes to
+  std::uint32_t queue = 1024;
+  std::uint64_t memory_bytes = 1ULL << 30;
+  friend bool operator==(const Offload&, const Offload&) = default;
+};
+
+/// `[image]`
+struct Image {
+  std::uint64_t body_bytes_max = 64ULL << 20;
+  std::uint32_t pixels_max = 64'000'000;
+  friend bool operator==(const Image&, const Image&) = default;
+};
+
+/// `[compute]`
+struct Compute {
+  std::uint64_t body_bytes_max = 16ULL << 30;
+  friend bool operator==(const Compute&, const Compute&) = default;
+};
+
+enum class Balance : std::uint8_t { kRoundRobin, kLeastRequests, kRandomTwo, kRingHash };
+
+/// The Host field that an upstream sees.
+struct HostPolicy {
+  enum class Kind : std::uint8_t { kPreserve, kUpstream, kFixed };
+  Kind kind = Kind::kPreserve;
+  std::string name;  ///< kFixed only: host[:port]
+  friend bool operator==(const HostPolicy&, const HostPolicy&) = default;
+};
+
+/// TLS towards the https targets of an upstream.
+struct UpstreamTls {
+  std::filesystem::path ca;  ///< PEM; not set: the system's
+  bool verify = true;
+  std::string server_name;  ///< for SNI and the certificate; empty: the target's host
+  friend bool operator==(const UpstreamTls&, const UpstreamTls&) = default;
+};
+
+/// Idle connections kept for the next request.
+struct KeepAlive {
+  std::uint32_t idle_max = 64;        ///< per target and io thread; 0: none are kept
+  milliseconds idle_timeout{60'000};  ///< the peer's own close time, once known, comes first
+  friend bool operator==(const KeepAlive&, const KeepAlive&) = default;
+};
+
+/// `[upstream.NAME]`
+struct Upstream {
+  std::vector<Target> targets;  ///< at least one
+  Balance balance = Balance::kRoundRobin;
+  HostPolicy host;  ///< resolved: kUpstream when it was not given and a target is https://name
+  Timeouts timeout;
+  UpstreamTls tls;
+  KeepAlive keepalive;
+  friend bool operator==(const Upstream&, const Upstream&) = default;
+};
+
+struct RouteMatch {
+  HostPattern host;
+  PathPattern path;
+  std::vector<http::Method> method;  ///< empty: any
+  friend bool operator==(const RouteMatch&, const RouteMatch&) = default;
+};
+
+/// `redirect = { to = "...", status = 308 }`
+struct Redirect {
+  std::string to;  ///< the Location field as it is: a path or an absolute URL
+  std::uint32_t status = 308;
+  friend bool operator==(const Redirect&, const Redirect&) = default;
+};
+
+/// `respond = { status = 200, body = "...", headers = { } }`
+struct Respond {
+  std::uint32_t status = 200;
+  std::string body;
+  std::map<std::string, std::string> headers;  ///< no framing and no hop-by-hop fields among them
+  friend bool operator==(const Respond&, const Respond&) = default;
+};
+
+/// `[[route]]`: exactly one of the four actions is there. The first route that matches wins.
+struct Route {
+  RouteMatch match;
+  std::optional<std::string> upstream;  ///< a key of Config::upstreams
+  std::optional<std::string> endpoint;  ///< a name of endpoint_names()
+  std::optional<Redirect> redirect;
+  std::optional<Respond> respond;
+  friend bool operator==(const Route&, const Route&) = default;
+};
+
+struct Config {
+  Server server;
+  Limits limits;
+  Admin admin;
+  Log log;
+  Fetch fetch;
+  Offload offload;
+  Image image;
+  Compute compute;
+  std::map<std::string, Upstream, std::less<>> upstreams;
+  std::vector<Route> routes;  ///< never empty after loading: without any it is `/*` to `all`
+  friend bool operator==(const Config&, const Config&) = default;
+};
+
+}  // namespace millrace::config

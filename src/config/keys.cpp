@@ -1,0 +1,447 @@
+// Every key of the file: its name, what it is for, what it takes. One row does it all: parsing,
+// unknown-key detection, printing and the schema come from here; defaults come from config.hpp.
+#include "config/keys.hpp"
+
+#include "config/codec.hpp"
+#include "http/ascii.hpp"
+
+#include <array>
+
+namespace millrace::config {
+namespace {
+
+constexpr std::int64_t kSecond = 1'000;
+constexpr std::int64_t kDay = 24 * 3'600 * kSecond;
+constexpr std::int64_t kKiB = 1 << 10;
+constexpr std::int64_t kMiB = 1 << 20;
+constexpr std::int64_t kGiB = 1 << 30;
+constexpr std::int64_t kTiB = kGiB << 10;
+
+// A wait always ends: 1 ms to a day. "none" where the row's type allows it.
+constexpr Rule kWait{.min = 1, .max = kDay};
+
+std::string name_fault(std::string_view text) {
+  if (text.empty() || is_host_name(text)) return {};
+  return "expected a host name, got " + quote(text);
+}
+
+std::string location_fault(std::string_view text) {
+  const bool absolute = text.starts_with("http://") || text.starts_with("https://");
+  if ((absolute || text.starts_with('/')) && http::all_are(text, http::kTargetByte)) return {};
+  return "expected a path or an absolute URL, such as \"https://example.com/\", got " + quote(text);
+}
+
+}  // namespace
+
+template <>
+std::span<const Choice<LogFormat>> choices() {
+  static constexpr auto kChoices = std::to_array<Choice<LogFormat>>({
+      {LogFormat::kAuto, "auto"},
+      {LogFormat::kJson, "json"},
+      {LogFormat::kCombined, "combined"},
+  });
+  return kChoices;
+}
+
+template <>
+std::span<const Choice<LogLevel>> choices() {
+  static constexpr auto kChoices = std::to_array<Choice<LogLevel>>({
+      {LogLevel::kDebug, "debug"},
+      {LogLevel::kInfo, "info"},
+      {LogLevel::kWarn, "warn"},
+      {LogLevel::kError, "error"},
+  });
+  return kChoices;
+}
+
+template <>
+std::span<const Choice<Balance>> choices() {
+  static constexpr auto kChoices = std::to_array<Choice<Balance>>({
+      {Balance::kRoundRobin, "round_robin"},
+      {Balance::kLeastRequests, "least_requests", true},
+      {Balance::kRandomTwo, "random_two", true},
+      {Balance::kRingHash, "ring_hash", true},
+  });
+  return kChoices;
+}
+
+template <>
+std::span<const Choice<http::Method>> choices() {
+  static constexpr auto kChoices = std::to_array<Choice<http::Method>>({
+      {http::Method::kGet, "GET"},
+      {http::Method::kHead, "HEAD"},
+      {http::Method::kPost, "POST"},
+      {http::Method::kPut, "PUT"},
+      {http::Method::kDelete, "DELETE"},
+      {http::Method::kConnect, "CONNECT"},
+      {http::Method::kOptions, "OPTIONS"},
+      {http::Method::kTrace, "TRACE"},
+      {http::Method::kPatch, "PATCH"},
+  });
+  return kChoices;
+}
+
+template <>
+std::span<const Field<CertificateFiles>> fields() {
+  static constexpr auto kFields = std::to_array<Field<CertificateFiles>>({
+      key<&CertificateFiles::certificate>(
+          "certificate", "PEM file: the certificate, then its chain.", {.required = true}),
+      key<&CertificateFiles::key>("key",
+                                  "PEM file: the certificate's private key, without a passphrase.",
+                                  {.required = true}),
+  });
+  return kFields;
+}
+
+template <>
+std::span<const Field<TlsListener>> fields() {
+  static constexpr auto kFields = std::to_array<Field<TlsListener>>({
+      key<&TlsListener::listen>("listen", "Addresses that speak TLS.", {.required = true}),
+      key<&TlsListener::certificates>(
+          "certificates",
+          "Certificates with their keys; one of each kind of key that clients may prefer.",
+          {.required = true}),
+      key<&TlsListener::handshake_timeout>(
+          "handshake_timeout",
+          "From accepting a connection to the end of the handshake. Long enough for a bad "
+          "mobile network, short enough to shed clients that never speak.",
+          kWait),
+      later<TlsListener>("client_ca"),
+      later<TlsListener>("client_auth"),
+  });
+  return kFields;
+}
+
+template <>
+std::span<const Field<Server>> fields() {
+  static constexpr auto kFields = std::to_array<Field<Server>>({
+      key<&Server::listen>("listen",
+                           "Addresses that speak HTTP: IP:port, [v6]:port, localhost:port or "
+                           "unix:/path. Port 0 takes a free one."),
+      key<&Server::threads>("threads",
+                            "I/O threads; 0 is the smaller of CPU affinity and cgroup quota.",
+                            {.max = 1'024}),
+      key<&Server::trusted_proxies>("trusted_proxies",
+                                    "Networks whose Forwarded and X-Forwarded-* fields are "
+                                    "believed. Empty: nobody's, since anybody can write them."),
+      key<&Server::head_timeout>("head_timeout",
+                                 "From a request's first byte to the end of its head, however "
+                                 "slowly it drips: what ends a slowloris.",
+                                 kWait),
+      key<&Server::idle_timeout>("idle_timeout",
+                                 "How long a connection waits for its next request. Above the "
+                                 "60 s of common balancers, so that they close first.",
+                                 kWait),
+      key<&Server::write_timeout>("write_timeout",
+                                  "How long a client may take nothing of an answer that is ready "
+                                  "for it.",
+                                  kWait),
+      key<&Server::drain_timeout>("drain_timeout",
+                                  "How long a stopping server lets requests in flight finish.",
+                                  {.max = kDay}),
+      key<&Server::body_rate_min_bytes>(
+          "body_rate_min",
+          "Bytes per second that a request's body must average "
+          "while it is waited for; 0 is off. 240 is below any modem and above a "
+          "slow-body attack.",
+          {.max = kGiB}),
+      key<&Server::body_rate_grace>(
+          "body_rate_grace", "How long a body may take before its rate counts.", {.max = kDay}),
+      key<&Server::tls>("tls", "Addresses that speak HTTP over TLS."),
+  });
+  return kFields;
+}
+
+template <>
+std::span<const Field<Limits>> fields() {
+  static constexpr auto kFields = std::to_array<Field<Limits>>({
+      key<&Limits::head_bytes>(
+          "head",
+          "Size of a head, of requests and of upstreams' answers. Takes every real "
+          "collection of cookies; a connection buffers no more. Over it: 431.",
+          {.min = kKiB, .max = 16 * kMiB}),
+      key<&Limits::fields>("fields",
+                           "Fields in a head or in trailers; browsers send about 15. Over it: 431.",
+                           {.min = 1, .max = 10'000}),
+      key<&Limits::target_bytes>("target",
+                                 "Size of a request target, as in nginx and Apache. Over it: 414.",
+                                 {.min = 64, .max = kMiB}),
+      key<&Limits::body_bytes>(
+          "body",
+          "Size of a request's body. None: proxied bodies stream, and endpoints have "
+          "caps of their own. Over it: 413.",
+          {.max = 1'024 * kTiB}),
+      key<&Limits::connections>("connections",
+                                "Open client connections of the whole process; over it, accepting "
+                                "pauses. An idle one costs about 1 KiB and a descriptor.",
+                                {.min = 1, .max = 10'000'000}),
+  });
+  return kFields;
+}
+
+template <>
+std::span<const Field<Admin>> fields() {
+  static constexpr auto kFields = std::to_array<Field<Admin>>({
+      key<&Admin::listen>(
+          "listen",
+          "Address of /livez, /readyz, /metrics and /status, never one of [server]; "
+          "\"none\" for no such address. On loopback, since it tells and takes more than a "
+          "stranger "
+          "should have."),
+  });
+  return kFields;
+}
+
+template <>
+std::span<const Field<Log>> fields() {
+  static constexpr auto kFields = std::to_array<Field<Log>>({
+      key<&Log::access>("access",
+                        "Where one line per request goes: a path, \"stderr\" or \"off\"."),
+      key<&Log::format>("format", "auto: for people on a terminal, JSON otherwise."),
+      key<&Log::level>("level", "The least serious lines that are written."),
+  });
+  return kFields;
+}
+
+template <>
+std::span<const Field<Timeouts>> fields() {
+  static constexpr auto kFields = std::to_array<Field<Timeouts>>({
+      key<&Timeouts::connect>("connect", "Name lookup, TCP and TLS handshake together.", kWait),
+      key<&Timeouts::first_byte>("first_byte",
+                                 "From the end of the request to the answer's first byte.", kWait),
+      key<&Timeouts::idle>("idle", "Between two pieces of a body, either way.", kWait),
+      key<&Timeouts::total>("total", "The whole exchange. None: streams may last.", kWait),
+  });
+  return kFields;
+}
+
+template <>
+std::span<const Field<FetchTls>> fields() {
+  static constexpr auto kFields = std::to_array<Field<FetchTls>>({
+      key<&FetchTls::ca>("ca",
+                         "PEM file of certificate authorities to believe instead of the system's."),
+  });
+  return kFields;
+}
+
+template <>
+std::span<const Field<Fetch>> fields() {
+  static constexpr auto kFields = std::to_array<Field<Fetch>>({
+      key<&Fetch::allow_hosts>(
+          "allow_hosts",
+          "Hosts that clients may have fetched: names, *.names or \"*\". Must be "
+          "written out when a listener is not on loopback."),
+      key<&Fetch::allow_networks>("allow_networks",
+                                  "Private or loopback networks that may be dialled all the same. "
+                                  "Empty: none, which is what keeps strangers out of yours."),
+      key<&Fetch::redirects_max>(
+          "redirects_max", "Redirects that are followed, each one checked like the first URL.",
+          {.max = 50}),
+      key<&Fetch::timeout>("timeout", "Shorter than an upstream's: these servers are strangers."),
+      key<&Fetch::tls>("tls",
+                       "How servers prove themselves; their certificates are always verified."),
+  });
+  return kFields;
+}
+
+template <>
+std::span<const Field<Offload>> fields() {
+  static constexpr auto kFields = std::to_array<Field<Offload>>({
+      key<&Offload::threads>(
+          "threads", "Threads for CPU work (images, compute); 0 is as many as server.threads.",
+          {.max = 1'024}),
+      key<&Offload::queue>(
+          "queue",
+          "Jobs that may wait; over it, 503 with Retry-After. Seconds of work, not minutes.",
+          {.max = 1'000'000}),
+      key<&Offload::memory_bytes>(
+          "memory",
+          "What the admitted jobs may need together, by estimate. A lone job is "
+          "always admitted; over it, 503.",
+          {.min = kMiB, .max = 64 * kTiB}),
+  });
+  return kFields;
+}
+
+template <>
+std::span<const Field<Image>> fields() {
+  static constexpr auto kFields = std::to_array<Field<Image>>({
+      key<&Image::body_bytes_max>(
+          "body_max",
+          "Size of an image as it is sent or fetched: the largest photographs, "
+          "with room. Over it: 413.",
+          {.min = kKiB, .max = 4 * kGiB}),
+      key<&Image::pixels_max>(
+          "pixels_max",
+          "Width times height, checked before decoding: a pixel takes up to 6 bytes. "
+          "Over it: 413.",
+          {.min = 1, .max = 4'000'000'000}),
+  });
+  return kFields;
+}
+
+template <>
+std::span<const Field<Compute>> fields() {
+  static constexpr auto kFields = std::to_array<Field<Compute>>({
+      key<&Compute::body_bytes_max>(
+          "body_max",
+          "Size of a body. It streams in constant memory: the limit is on time, "
+          "some ten seconds of one thread. Over it: 413.",
+          {.min = kKiB, .max = 1'024 * kTiB}),
+  });
+  return kFields;
+}
+
+template <>
+std::span<const Field<UpstreamTls>> fields() {
+  static constexpr auto kFields = std::to_array<Field<UpstreamTls>>({
+      key<&UpstreamTls::ca>(
+          "ca", "PEM file of certificate authorities to believe instead of the system's."),
+      key<&UpstreamTls::verify>("verify", "false believes anybody on the way: for trying only."),
+      key<&UpstreamTls::server_name>("server_name",
+                                     "Name for SNI and in the certificate; empty: the target's.",
+                                     {.fault = name_fault}),
+  });
+  return kFields;
+}
+
+template <>
+std::span<const Field<KeepAlive>> fields() {
+  static constexpr auto kFields = std::to_array<Field<KeepAlive>>({
+      key<&KeepAlive::idle_max>("idle_max",
+                                "Idle connections kept per target and I/O thread; 0 keeps none.",
+                                {.max = 65'536}),
+      key<&KeepAlive::idle_timeout>("idle_timeout",
+                                    "How long one is kept at most; the server's own time, once "
+                                    "learned, comes first.",
+                                    kWait),
+  });
+  return kFields;
+}
+
+template <>
+std::span<const Field<Upstream>> fields() {
+  static constexpr auto kFields = std::to_array<Field<Upstream>>({
+      key<&Upstream::targets>("targets",
+                              "Its servers: http://host:port, https://host or unix:/path.",
+                              {.required = true}),
+      key<&Upstream::balance>("balance", "How a target is chosen."),
+      key<&Upstream::host>(
+          "host",
+          "The Host field it sees: \"preserve\" the client's, \"upstream\" its own, or a name. "
+          "\"upstream\" when it is not given and a target is https://name."),
+      key<&Upstream::timeout>("timeout", "How long each phase of a request may take."),
+      key<&Upstream::tls>("tls", "TLS towards https targets."),
+      key<&Upstream::keepalive>("keepalive", "Idle connections kept for the next request."),
+      later<Upstream>("process"),
+      later<Upstream>("retry"),
+      later<Upstream>("concurrency"),
+      later<Upstream>("queue"),
+  });
+  return kFields;
+}
+
+template <>
+std::span<const Field<RouteMatch>> fields() {
+  static constexpr auto kFields = std::to_array<Field<RouteMatch>>({
+      key<&RouteMatch::host>("host", "Host without port: a name, *.name or \"*\"."),
+      key<&RouteMatch::path>("path",
+                             "/a/* is /a/ and below; without * exact; {id} is one segment."),
+      key<&RouteMatch::method>("method", "Methods; empty is any."),
+  });
+  return kFields;
+}
+
+template <>
+std::span<const Field<Redirect>> fields() {
+  static constexpr auto kFields = std::to_array<Field<Redirect>>({
+      key<&Redirect::to>("to", "The Location field: a path or an absolute URL.",
+                         {.required = true, .fault = location_fault}),
+      key<&Redirect::status>("status",
+                             "301, 302, 303, 307 or 308. 308 is permanent and keeps the method.",
+                             {.max = 999}),
+  });
+  return kFields;
+}
+
+template <>
+std::span<const Field<Respond>> fields() {
+  static constexpr auto kFields = std::to_array<Field<Respond>>({
+      key<&Respond::status>("status", "The status code.", {.min = 200, .max = 599}),
+      key<&Respond::body>("body", "The body.", {.multiline = true}),
+      key<&Respond::headers>("headers",
+                             "Fields, such as Content-Type; not those that frame a message."),
+  });
+  return kFields;
+}
+
+template <>
+std::span<const Field<Route>> fields() {
+  static constexpr auto kFields = std::to_array<Field<Route>>({
+      key<&Route::match>("match", "Which requests; all of host, path and method must fit."),
+      key<&Route::upstream>("upstream", "Name of the upstream that answers."),
+      key<&Route::endpoint>("endpoint", "Name of the built-in endpoint that answers."),
+      key<&Route::redirect>("redirect", "Sends the client elsewhere."),
+      key<&Route::respond>("respond", "A fixed answer."),
+      later<Route>("static"),
+      later<Route>("buffer_request"),
+      later<Route>("server_timing"),
+  });
+  return kFields;
+}
+
+template <>
+std::span<const Field<Config>> fields() {
+  static constexpr auto kFields = std::to_array<Field<Config>>({
+      key<&Config::server>("server", "Where and how clients are served."),
+      key<&Config::limits>("limits", "What a client may send."),
+      key<&Config::admin>("admin", "The operator's own address."),
+      key<&Config::log>("log", "What is written about requests."),
+      key<&Config::fetch>("fetch",
+                          "The doors that take a URL from a client: the fetch endpoint and ?url=."),
+      key<&Config::offload>("offload", "The pool of threads for CPU work."),
+      key<&Config::image>("image", "Limits of the image endpoints."),
+      key<&Config::compute>("compute", "Limits of the compute endpoints."),
+      key<&Config::upstreams>("upstream", "Services behind, by name."),
+      key<&Config::routes>(
+          "route",
+          "Which request goes where; the first that matches wins. Without any: /* to the "
+          "endpoint all."),
+      later<Config>("egress"),
+      later<Config>("process"),
+  });
+  return kFields;
+}
+
+void report_unknown(Reader& reader, const Member& member, std::span<const std::string_view> names) {
+  const std::string path = reader.path().empty() ? member.name : reader.path() + "." + member.name;
+  std::string hint = did_you_mean(member.name, names);
+  for (const Field<Config>& section : fields<Config>()) {
+    if (!hint.empty() || section.later) continue;
+    for (const std::string_view name : section.children()) {
+      if (name == member.name)
+        hint = ", did you mean " + quote(std::string(section.name) + "." + member.name) + "?";
+      if (!hint.empty()) break;
+    }
+  }
+  reader.error_at(member.at, "unknown key " + quote(path) + hint);
+}
+
+void read_config(Reader& reader, const Value& root, Config& out) {
+  Codec<Config>::read(reader, root, {}, out);
+}
+
+std::string print(const Config& config) {
+  std::string out;
+  print_table("", config, out);
+  return out.substr(out.find_first_not_of('\n'));
+}
+
+std::string json_schema() {
+  std::string out = Codec<Config>::schema({}, Config{});
+  out.replace(0, 1,
+              R"({"$schema":"https://json-schema.org/draft/2020-12/schema","title":"Millrace",)");
+  return out += '\n';
+}
+
+}  // namespace millrace::config

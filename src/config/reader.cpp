@@ -1,0 +1,50 @@
+#include "config/reader.hpp"
+
+#include <system_error>
+#include <utility>
+
+namespace millrace::config {
+
+Reader::Inside::Inside(Reader& reader, std::string_view name)
+    : reader_(reader), before_(reader.path_.size()) {
+  if (before_ != 0) reader.path_ += '.';
+  reader.path_ += name;
+}
+
+Reader::Inside::Inside(Reader& reader, std::size_t index)
+    : reader_(reader), before_(reader.path_.size()) {
+  reader.path_.append("[").append(std::to_string(index)).append("]");
+}
+
+void Reader::error(Position at, std::string_view message) {
+  error_at(at, path_.empty() ? std::string(message) : path_ + ": " + std::string(message));
+}
+
+void Reader::expected(std::string_view what, const Value& got) {
+  error(got.at, "expected " + std::string(what) + ", got " + describe(got));
+}
+
+void Reader::error_at(Position at, std::string message) {
+  errors_.emplace(at, std::move(message));
+}
+
+void Reader::error_of(const Value& root, std::string_view path, std::string_view message) {
+  error_at(locate(root, path).at, std::string(path).append(": ").append(message));
+}
+
+std::filesystem::path Reader::resolve(Position at, std::string_view path) const {
+  if (at.source == 0) return (folder_ / path).lexically_normal();
+  std::error_code ignored;
+  return std::filesystem::absolute(path, ignored).lexically_normal();
+}
+
+std::vector<Diagnostic> Reader::take() {
+  std::vector<Diagnostic> out;
+  for (auto& [at, message] : errors_) {
+    out.push_back({sources_[at.source], at.line, at.column, std::move(message)});
+  }
+  errors_.clear();
+  return out;
+}
+
+}  // namespace millrace::config
