@@ -1,21 +1,22 @@
 // A connected byte stream: TCP, unix socket or TLS over either, behind one concrete type.
 //
-// Every operation is "try": it does one system call (or one SSL_read/SSL_write) and says kWouldBlock when
-// there is nothing to do now; then `co_await stream.wait(want)`. Buffers belong to the caller, so an idle
-// stream holds none. Without TLS the cost over the bare system call is a branch.
+// Every operation is "try": it does one system call (or one SSL_read/SSL_write) and says
+// kWouldBlock when there is nothing to do now; then `co_await stream.wait(want)`. Buffers belong to
+// the caller, so an idle stream holds none. Without TLS the cost over the bare system call is a
+// branch.
 //
 // Ownership: owns its descriptor and TLS state. Thread rule: the io thread on which it was made.
 #pragma once
 
-#include <sys/uio.h>
+#include "base/error.hpp"
+#include "runtime/descriptor.hpp"
 
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string_view>
 
-#include "base/error.hpp"
-#include "runtime/descriptor.hpp"
+#include <sys/uio.h>
 
 typedef struct ssl_st SSL;  // NOLINT: OpenSSL's own forward declaration
 
@@ -68,19 +69,27 @@ class Stream {
 
   /// The peer has closed or reset, as far as the kernel knows. One system call; reads nothing.
   [[nodiscard]] bool peer_gone() const noexcept;
+  /// The same behind bytes that nobody has read: asks TCP for its state. False for unix sockets.
+  [[nodiscard]] bool peer_closed() const noexcept;
 
-  /// Runs the TLS handshake (SSL_accept or SSL_connect, as `ssl` was set up) under the deadlines in force.
-  /// Takes ownership of `ssl` and attaches it to the descriptor.
+  /// Bytes that were written and that the peer's kernel has not taken yet.
+  [[nodiscard]] std::size_t untaken_bytes() const noexcept;
+
+  /// Runs the TLS handshake (SSL_accept or SSL_connect, as `ssl` was set up) under the deadlines in
+  /// force. Takes ownership of `ssl` and attaches it to the descriptor.
   [[nodiscard]] Task<Result<void>> handshake(SSL* ssl);
 
   /// No more will be written (TLS: close_notify first, best effort).
   void shutdown_write() noexcept;
   void close() noexcept;
+  /// close() will reset the connection: the peer must not take it for an end.
+  void reset_on_close() noexcept;
 
  private:
   struct FreeSsl {
     void operator()(SSL* ssl) const noexcept;
   };
+  [[nodiscard]] IoResult syscall_result(ssize_t returned, std::size_t wanted, Direction d) noexcept;
   [[nodiscard]] IoResult tls_result(int returned, Direction natural) noexcept;
 
   Descriptor descriptor_;
