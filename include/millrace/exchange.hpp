@@ -1,27 +1,30 @@
-// One request and its answer, whatever the protocol: what a codec (h1, h2) offers and a handler uses.
+// One request and its answer, whatever the protocol: what a codec (h1, h2) offers and a handler
+// uses.
 //
-// Life: the codec makes an Exchange once the gate has passed the head, awaits handle() in a scope of the
-// exchange's own, then finishes it. The scope is cancelled with kClientGone when the client goes away and
-// with kShuttingDown when the drain time is over; every wait inside fails with that reason.
+// Life: the codec makes an Exchange once the gate has passed the head, awaits handle() in a scope
+// of the exchange's own, then finishes it. The scope is cancelled with kClientGone when the client
+// goes away and with kShuttingDown when the drain time is over; every wait inside fails with that
+// reason.
 //
 // The response goes out in one of two ways:
 //   respond(head, body)                         whole, small, no waiting (64 KiB at most)
 //   start(head); write(bytes)...; finish()      streamed; write waits while the client is slow
-// What a turn wrote leaves in one system call at the end of that turn: no flush is needed, SSE included.
+// What a turn wrote leaves in one system call at the end of that turn: no flush is needed, SSE
+// included.
 //
 // Ownership: the codec owns it; views in `request` live as long as the exchange.
 // Thread rule: the connection's io thread.
 #pragma once
+
+#include "base/error.hpp"
+#include "http/head.hpp"
+#include "runtime/task.hpp"
 
 #include <chrono>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
-
-#include "base/error.hpp"
-#include "http/head.hpp"
-#include "runtime/task.hpp"
 
 namespace millrace {
 
@@ -67,12 +70,12 @@ class Exchange {
 
   // --- the request's body ---
 
-  /// The next piece of the body; empty at its end. Valid until the next call. Sends `100 Continue` first
-  /// where the client waits for it. Errors: kBodyTooLarge, kBodyTruncated, kBodyTooSlow, kBadChunk,
-  /// kClientGone, or the scope's reason.
+  /// The next piece of the body; empty at its end. Valid until the next call. Sends `100 Continue`
+  /// first where the client waits for it. Errors: kBodyTooLarge, kBodyTruncated, kBodyTooSlow,
+  /// kBadChunk, kClientGone, or the scope's reason.
   virtual Task<Result<Bytes>> read_body() = 0;
-  /// Caps the body: over `bytes_max` read_body fails with kBodyTooLarge, and `key` (a configuration key)
-  /// is named in the answer. Fails at once when the length is known.
+  /// Caps the body: over `bytes_max` read_body fails with kBodyTooLarge, and `key` (a configuration
+  /// key) is named in the answer. Fails at once when the length is known.
   Result<void> limit_body(std::uint64_t bytes_max, std::string_view key);
 
   // --- the response ---
@@ -140,8 +143,9 @@ class Observer {
 class Handler {
  public:
   virtual ~Handler() = default;
-  /// Answers `exchange`. An error before the response has started becomes a problem document; after that,
-  /// an abort. An answer that was started and not finished when handle returns is aborted too.
+  /// Answers `exchange`. An error before the response has started becomes a problem document; after
+  /// that, an abort. An answer that was started and not finished when handle returns is aborted
+  /// too.
   virtual Task<Result<void>> handle(Exchange& exchange) = 0;
 };
 

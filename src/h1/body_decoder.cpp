@@ -1,8 +1,8 @@
 #include "h1/body_decoder.hpp"
 
-#include <algorithm>
-
 #include "http/ascii.hpp"
+
+#include <algorithm>
 
 namespace millrace::h1 {
 
@@ -42,6 +42,8 @@ Result<BodyDecoder::Piece> BodyDecoder::decode(std::string_view bytes) noexcept 
       return take(bytes, State::kDone);
     case State::kUntilClose:
       return Piece{bytes.size(), bytes};
+    case State::kBroken:
+      return fail(Errc::kBadChunk);
     default:
       break;
   }
@@ -52,7 +54,10 @@ Result<BodyDecoder::Piece> BodyDecoder::decode(std::string_view bytes) noexcept 
       return Piece{used + data.used, data.data};
     }
     const bool in_trailer = state_ >= State::kTrailerBegin;
-    if (!step(bytes[used])) return fail(in_trailer ? Errc::kBadTrailer : Errc::kBadChunk);
+    if (!step(bytes[used])) {
+      state_ = State::kBroken;
+      return fail(in_trailer ? Errc::kBadTrailer : Errc::kBadChunk);
+    }
     ++used;
   }
   return Piece{used, {}};

@@ -1,17 +1,18 @@
-// Takes the framing off an HTTP/1 body: Content-Length, chunked (RFC 9112 section 7.1) or until close.
+// Takes the framing off an HTTP/1 body: Content-Length, chunked (RFC 9112 section 7.1) or until
+// close.
 //
-// Push: give it the bytes that came, it says how many it used and which of them are body. Strict: digits
-// are digits, every line ends in CRLF, extensions and trailers hold no controls and stay under a limit.
-// Extensions and trailers are checked and dropped.
+// Push: give it the bytes that came, it says how many it used and which of them are body. Strict:
+// digits are digits, every line ends in CRLF, extensions and trailers hold no controls and stay
+// under a limit. Extensions and trailers are checked and dropped.
 //
 // Thread rule: one thread. It keeps no bytes and no pointers.
 #pragma once
 
-#include <cstdint>
-#include <string_view>
-
 #include "base/error.hpp"
 #include "http/head.hpp"
+
+#include <cstdint>
+#include <string_view>
 
 namespace millrace::h1 {
 
@@ -30,8 +31,9 @@ class BodyDecoder {
 
   void start(http::BodyLength length) noexcept;
 
-  /// Looks at the front of `bytes`. Gives at most one run of body bytes; call again with the rest. A piece
-  /// with used == 0 means: more input is needed. Errors: kBadChunk, kBadTrailer.
+  /// Looks at the front of `bytes`. Gives at most one run of body bytes; call again with the rest.
+  /// A piece with used == 0 means: more input is needed. Errors: kBadChunk, kBadTrailer; every
+  /// later call fails too.
   [[nodiscard]] Result<Piece> decode(std::string_view bytes) noexcept;
 
   /// The whole body was seen. Never true for bodies until close: the connection's end is their end.
@@ -60,6 +62,7 @@ class BodyDecoder {
     kTrailerValue,
     kTrailerLf,
     kEndLf,
+    kBroken,
   };
 
   [[nodiscard]] Piece take(std::string_view bytes, State after) noexcept;

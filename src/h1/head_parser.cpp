@@ -1,9 +1,13 @@
 #include "h1/head_parser.hpp"
 
+#include "http/ascii.hpp"
+
+#include <algorithm>
+#include <limits>
+
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/error.hpp>
-#include <limits>
 
 namespace millrace::h1 {
 namespace {
@@ -12,9 +16,12 @@ namespace beast = boost::beast;
 using beast::string_view;
 using boost::system::error_code;
 
-std::string_view to_std(string_view text) { return {text.data(), text.size()}; }
+std::string_view to_std(string_view text) {
+  return {text.data(), text.size()};
+}
 
-/// What both roles share: collecting fields as views. Body callbacks never come, since only heads are put.
+/// What both roles share: collecting fields as views. Body callbacks never come, since only heads
+/// are put.
 template <bool IsRequest>
 class HeadParser : public beast::http::basic_parser<IsRequest> {
  public:
@@ -25,7 +32,8 @@ class HeadParser : public beast::http::basic_parser<IsRequest> {
   }
 
  protected:
-  void on_field_impl(beast::http::field, string_view name, string_view value, error_code&) override {
+  void on_field_impl(beast::http::field, string_view name, string_view value,
+                     error_code&) override {
     fields_.add(to_std(name), to_std(value));
   }
   void on_header_impl(error_code&) override {}
@@ -80,11 +88,21 @@ error_code put_head(Parser& parser, std::string_view head) {
   return ec;
 }
 
-Errc request_errc(const error_code& ec) {
+/// Beast calls both "HTTP/3.0" and "HTTP/1.x" a bad version. Only the first is one.
+bool names_a_version(std::string_view head) {
+  constexpr std::string_view kForm = " HTTP/1.1";
+  const std::string_view line = head.substr(0, head.find('\r'));
+  if (line.size() < kForm.size() || std::ranges::count(line, ' ') != 2) return false;
+  const std::string_view version = line.substr(line.size() - kForm.size());
+  return version.starts_with(" HTTP/") && http::is(version[6], http::kDigit) && version[7] == '.' &&
+         http::is(version[8], http::kDigit);
+}
+
+Errc request_errc(const error_code& ec, std::string_view head) {
   using E = beast::http::error;
+  if (ec == E::bad_version && names_a_version(head)) return Errc::kBadVersion;
   if (ec == E::bad_method) return Errc::kBadMethod;
   if (ec == E::bad_target) return Errc::kBadTarget;
-  if (ec == E::bad_version) return Errc::kBadVersion;
   if (ec == E::bad_content_length || ec == E::multiple_content_length)
     return Errc::kBadContentLength;
   if (ec == E::bad_transfer_encoding) return Errc::kBadTransferEncoding;
@@ -96,7 +114,7 @@ Errc request_errc(const error_code& ec) {
 
 Result<void> parse_request(std::string_view head, http::RawRequest& raw, http::Fields& fields) {
   RequestParser parser(raw, fields);
-  if (const error_code ec = put_head(parser, head)) return fail(request_errc(ec));
+  if (const error_code ec = put_head(parser, head)) return fail(request_errc(ec, head));
   if (!parser.is_header_done()) return fail(Errc::kBadRequestLine);
   const auto version = http::version_of(parser.version);
   if (!version) return fail(version.error());

@@ -1,12 +1,12 @@
 #include "h1/head_writer.hpp"
 
-#include <time.h>
+#include "http/date.hpp"
 
 #include <array>
 #include <charconv>
 #include <cstring>
 
-#include "http/date.hpp"
+#include <time.h>
 
 namespace millrace::h1 {
 namespace {
@@ -18,6 +18,7 @@ class Cursor {
  public:
   explicit Cursor(char* at) noexcept : begin_(at), at_(at) {}
   void put(std::string_view text) noexcept {
+    if (text.empty()) return;  // memcpy must not see a null pointer
     std::memcpy(at_, text.data(), text.size());
     at_ += text.size();
   }
@@ -28,7 +29,9 @@ class Cursor {
     put(value);
     put("\r\n");
   }
-  [[nodiscard]] std::size_t written() const noexcept { return static_cast<std::size_t>(at_ - begin_); }
+  [[nodiscard]] std::size_t written() const noexcept {
+    return static_cast<std::size_t>(at_ - begin_);
+  }
 
  private:
   char* begin_;
@@ -48,6 +51,13 @@ bool is_framing(FieldId id) noexcept {
          id == FieldId::kConnection || id == FieldId::kKeepAlive || id == FieldId::kProxyConnection;
 }
 
+/// RFC 9110 section 8.6: never in 1xx and 204; in 304 only what a 200 would have said, which an
+/// answer made without a body does not know.
+bool says_length(const http::ResponseHead& head) noexcept {
+  if (!head.body.is_known() || head.status < 200 || head.status == 204) return false;
+  return head.status != 304 || head.body.bytes != 0;
+}
+
 /// The Date line of this second: formatting costs more than the clock.
 std::string_view date_line() noexcept {
   struct Cache {
@@ -60,7 +70,9 @@ std::string_view date_line() noexcept {
   ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
   if (now.tv_sec != cache.second) {
     Cursor c(cache.text.data());
-    c.put_field("Date", http::format_date(now.tv_sec));
+    std::array<char, http::kDateBytes> text;
+    c.put_field("Date", http::format_date(
+                            std::chrono::sys_seconds(std::chrono::seconds(now.tv_sec)), text));
     cache.size = c.written();
     cache.second = now.tv_sec;
   }
@@ -92,7 +104,9 @@ void write_response_head(ByteBuffer& out, const http::ResponseHead& head,
   if (!has_date) c.put(date_line());
   if (framing.chunked) {
     c.put("Transfer-Encoding: chunked\r\n");
-  } else if (head.body.is_known() && head.status >= 200 && head.status != 204) {
+  } else if (framing.zero_length) {
+    c.put("Content-Length: 0\r\n");
+  } else if (says_length(head)) {
     c.put("Content-Length: ");
     c.put_number(head.body.bytes);
     c.put("\r\n");

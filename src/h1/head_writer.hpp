@@ -1,5 +1,5 @@
-// Serialises heads. Framing fields and Connection are generated here, from the body's length and the
-// connection's state; whatever a head holds of them is left out.
+// Serialises heads. Framing fields and Connection are generated here, from the body's length and
+// the connection's state; whatever a head holds of them is left out.
 //
 // Thread rule: pure functions but for the cached Date line, which is per thread.
 #pragma once
@@ -11,12 +11,14 @@ namespace millrace::h1 {
 
 struct ResponseFraming {
   bool chunked = false;      ///< Transfer-Encoding: chunked
+  bool zero_length = false;  ///< Content-Length: 0
   bool close = false;        ///< Connection: close
   bool keep_alive = false;   ///< Connection: keep-alive, for HTTP/1.0 clients that asked for it
 };
 
 /// `head.body` known: Content-Length. Adds Date where there is none.
-void write_response_head(ByteBuffer& out, const http::ResponseHead& head, const ResponseFraming& framing);
+void write_response_head(ByteBuffer& out, const http::ResponseHead& head,
+                         const ResponseFraming& framing);
 /// 1xx: no framing, no Date.
 void write_interim_head(ByteBuffer& out, int status, const http::Fields& fields);
 

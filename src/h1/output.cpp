@@ -13,21 +13,28 @@ void Output::give_up(Errc errc, int os_error) noexcept {
   if (failure_scope_ != nullptr) failure_scope_->cancel(errc);
 }
 
-void Output::block(Direction want) noexcept {
-  blocked_on_ = want;
+void Output::block() noexcept {
+  in_a_row_bytes_ = 0;
   unblocked_.reset();
-  stream_.set_deadline(want, stall_timeout_, Errc::kWriteStalled);
-  stream_.descriptor().watch(want, *this);
+  wait_for_peer();
+}
+
+void Output::wait_for_peer() noexcept {
+  untaken_bytes_ = stream_.untaken_bytes();
+  stream_.set_deadline(Direction::kWrite, stall_timeout_, Errc::kWriteStalled);
+  stream_.descriptor().watch(Direction::kWrite, *this);
 }
 
 void Output::stop_waiting() noexcept {
   if (!blocked() || !stream_.is_open()) return;
-  stream_.descriptor().unwatch(blocked_on_, *this);
+  stream_.descriptor().unwatch(Direction::kWrite, *this);
 }
 
 std::size_t Output::settle(const net::IoResult& r) noexcept {
-  if (r.would_block()) {
-    block(r.want);
+  // TLS that must read before it can write on would need the direction that somebody else may wait
+  // for; only a peer that breaks a handshake message into pieces gets there.
+  if (r.would_block() && r.want == Direction::kWrite) {
+    block();
     return 0;
   }
   if (!r.done()) {
@@ -40,13 +47,19 @@ std::size_t Output::settle(const net::IoResult& r) noexcept {
 }
 
 void Output::flush() noexcept {
+  if (!stream_.is_open()) return give_up(Errc::kClientGone, 0);
   while (!buffer_.empty() && !failed_ && !blocked()) settle(stream_.write_some(buffer_.view()));
 }
 
 void Output::descriptor_ready() noexcept {
   if (!stream_.is_open()) return give_up(Errc::kClientGone, 0);
-  if (stream_.descriptor().timed_out(blocked_on_)) return give_up(Errc::kWriteStalled, 0);
-  stream_.clear_deadline(blocked_on_);
+  if (stream_.descriptor().timed_out(Direction::kWrite)) {
+    // The kernel calls a socket writable when a third of its buffer is free: with a large one, a
+    // slow peer can be busy for longer than the limit without that.
+    if (stream_.untaken_bytes() >= untaken_bytes_) return give_up(Errc::kWriteStalled, 0);
+    return wait_for_peer();
+  }
+  stream_.clear_deadline(Direction::kWrite);
   unblocked_.set();
   flush();
 }
@@ -57,13 +70,20 @@ Task<Result<void>> Output::write(std::string_view bytes) {
     co_return Result<void>{};
   }
   while (!bytes.empty() && !failed_) {
+    if (!stream_.is_open()) {
+      give_up(Errc::kClientGone, 0);
+      break;
+    }
     if (blocked()) {
       if (auto ok = co_await unblocked_.wait(); !ok) co_return ok;
       continue;
     }
     const std::array<iovec, 2> pieces{{{const_cast<char*>(buffer_.data()), buffer_.size()},
                                        {const_cast<char*>(bytes.data()), bytes.size()}}};
-    bytes.remove_prefix(settle(stream_.write_some(pieces)));
+    const std::size_t taken = settle(stream_.write_some(pieces));
+    bytes.remove_prefix(taken);
+    in_a_row_bytes_ += taken;
+    if (in_a_row_bytes_ > kInARowBytesMax && !blocked() && !failed_) block();
   }
   co_return status();
 }

@@ -1,18 +1,19 @@
-// What a connection has to write: small pieces are gathered and leave in one system call at the end of
-// the turn (or sooner, on flush); large ones go out with what was gathered, without being copied.
+// What a connection has to write: small pieces are gathered and leave in one system call at the end
+// of the turn (or sooner, on flush); large ones go out with what was gathered, without being
+// copied.
 //
-// While the peer does not read, bytes wait here: append() is for pieces whose size their maker bounds
-// (heads, small bodies), write() waits until at most kGatherBytes are held. A peer that takes nothing for
-// the stall timeout is given up with kWriteStalled.
+// While the peer does not read, bytes wait here: append() is for pieces whose size their maker
+// bounds (heads, small bodies), write() waits until at most kGatherBytes are held. A peer that
+// takes nothing for the stall timeout is given up with kWriteStalled.
 //
 // Ownership: refers to the stream, which must outlive it. Thread rule: one io thread.
 #pragma once
 
-#include <string_view>
-
 #include "base/byte_buffer.hpp"
 #include "net/stream.hpp"
 #include "runtime/wait_queue.hpp"
+
+#include <string_view>
 
 namespace millrace::h1 {
 
@@ -20,6 +21,9 @@ class Output final : TurnHook, ReadyWatcher {
  public:
   /// Pieces up to this size are copied and gathered.
   static constexpr std::size_t kGatherBytes = 16 * 1024;
+  /// After so many bytes without a wait, write() lets epoll have its turn: a client that reads as
+  /// fast as we write would otherwise have the thread for itself.
+  static constexpr std::size_t kInARowBytesMax = 1024 * 1024;
 
   Output(net::Stream& stream, Duration stall_timeout) noexcept
       : stream_(stream), stall_timeout_(stall_timeout) {
@@ -61,9 +65,11 @@ class Output final : TurnHook, ReadyWatcher {
  private:
   void end_of_turn() noexcept override { flush(); }
   void descriptor_ready() noexcept override;
-  /// Books the outcome of a write of the buffer followed by `extra`; returns the bytes of `extra` taken.
+  /// Books the outcome of a write of the buffer followed by `extra`; returns the bytes of `extra`
+  /// taken.
   std::size_t settle(const net::IoResult& r) noexcept;
-  void block(Direction want) noexcept;
+  void block() noexcept;
+  void wait_for_peer() noexcept;
   void give_up(Errc errc, int os_error) noexcept;
   void stop_waiting() noexcept;
 
@@ -73,7 +79,8 @@ class Output final : TurnHook, ReadyWatcher {
   Event unblocked_;
   Scope* failure_scope_ = nullptr;
   Error error_ = Errc::kClientGone;
-  Direction blocked_on_ = Direction::kWrite;
+  std::size_t in_a_row_bytes_ = 0;
+  std::size_t untaken_bytes_ = 0;  // of the kernel's, when the wait began
   bool failed_ = false;
 };
 

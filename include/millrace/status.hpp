@@ -1,0 +1,50 @@
+// What the process tells about itself, for the admin address: the folders behind it stay unseen.
+//
+// Implemented by the application. Thread rule: called on the thread that serves the admin address;
+// must neither block for long nor wait for io threads.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace millrace {
+
+/// One bound listener of the public side.
+struct ListenerStatus {
+  std::string address;  ///< "127.0.0.1:8080", "[::1]:8080", "unix:/path"
+  bool tls = false;
+};
+
+struct OffloadStatus {
+  unsigned threads = 0;
+  std::uint64_t queued = 0;
+  std::uint64_t running = 0;
+  std::uint64_t completed = 0;
+  std::uint64_t refused = 0;
+};
+
+struct ProcessStatus {
+  std::string_view version;
+  std::chrono::steady_clock::time_point started;
+  unsigned threads = 0;
+  std::vector<ListenerStatus> listeners;
+  std::string admin;
+  OffloadStatus offload;
+  std::uint64_t log_dropped = 0;
+};
+
+class StatusSource {
+ public:
+  virtual ~StatusSource() = default;
+  [[nodiscard]] virtual ProcessStatus status() const = 0;
+  /// Listening, configured, and not going down.
+  [[nodiscard]] virtual bool ready() const = 0;
+  [[nodiscard]] virtual bool draining() const = 0;
+  /// Begins the drain, as SIGTERM does; returns at once. Harmless when it has begun.
+  virtual void drain() = 0;
+};
+
+}  // namespace millrace

@@ -1,0 +1,57 @@
+// A pipeline for wire tests: every path is a small handler that does one thing to the wire.
+//
+//   /fixed            "hello", without looking at the request's body
+//   /show             method, authority, path, query and version, one line each
+//   /echo             the request's body, read whole first
+//   /pipe             the same, passed on as it comes (of known length, or chunked)
+//   /pieces           "one", "two", "three", chunked; /known: the same with a length
+//   /status/NNN       NNN and the body "hello"; /empty/NNN: NNN without a body
+//   /early/NNN        103 first
+//   /abort            half of a chunked body, then an error; /abort/known: of a known length
+//   /short            finishes before its length is reached
+//   /ignore           reads the body, ignores its errors and answers "hello" all the same
+//   /wait             waits until `released` is set, then "hello"
+//   /large            1 MiB of "x" of known length
+// An error is answered with its code as the body.
+#pragma once
+
+#include "millrace/pipeline.hpp"
+#include "runtime/wait_queue.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace millrace::test {
+
+class WirePipeline final : public Pipeline {
+ public:
+  WirePipeline();
+  ~WirePipeline() override;
+
+  const ConnectionLimits& limits() const noexcept override { return limits_; }
+  bool draining() const noexcept override { return is_draining; }
+  Handler& begin(Exchange& exchange) override;
+  void end(Exchange& exchange, Result<void> outcome) override;
+  void refuse(Exchange& exchange, Error error) override;
+
+  ConnectionLimits limits_;
+  bool is_draining = false;
+  /// The cause of each exchange, in order: "ok" or an error's code.
+  std::vector<std::string> outcomes;
+  Event released;
+  /// /wait was entered.
+  Event waiting;
+
+ private:
+  class Actions;
+  std::unique_ptr<Actions> actions_;
+};
+
+/// What the pipeline answers when it refuses: the whole message, with `<date>` for the date.
+[[nodiscard]] std::string refusal(Errc errc);
+[[nodiscard]] std::string answer(std::string_view body);
+/// Replaces the values of Date fields by `<date>`.
+void hide_dates(std::string& text);
+
+}  // namespace millrace::test
