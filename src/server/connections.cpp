@@ -1,0 +1,137 @@
+#include "server/connections.hpp"
+
+#include "base/metrics.hpp"
+#include "h1/server_connection.hpp"
+#include "net/listener.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace millrace::server {
+
+bool Connections::trusted(const net::SocketAddress& peer) const noexcept {
+  if (peer.is_unix())
+    return true;  // whoever may open the socket file is on this machine by our leave
+  return std::ranges::any_of(options_.trusted_proxies,
+                             [&](const net::Network& n) { return n.contains(peer.ip()); });
+}
+
+void Connections::listen(ListenerShare share) {
+  shares_.push_back(std::move(share));
+  acceptors_.spawn(accept_loop(shares_.back()));
+}
+
+Connections::Accepted Connections::accept_one(int listening, const ListenerShare& share) {
+  sockaddr_storage storage;
+  socklen_t length = sizeof(storage);
+  const int fd = ::accept4(listening, reinterpret_cast<sockaddr*>(&storage), &length,
+                           SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (fd >= 0) {
+    const auto peer = net::SocketAddress::from_raw(reinterpret_cast<sockaddr*>(&storage), length);
+    connections_.spawn(connection(fd, peer.value_or(net::SocketAddress()).unmapped(), share));
+    return Accepted::kSome;
+  }
+  switch (errno) {
+    case EAGAIN:
+      return Accepted::kNone;
+    // The connection died in the queue, of its own network's errors: accept(2) says to treat them
+    // so.
+    case ECONNABORTED:
+    case EINTR:
+    case EPROTO:
+    case EPERM:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case ENONET:
+    case ENOPROTOOPT:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+      return Accepted::kSome;
+    default:  // EMFILE, ENFILE, ENOBUFS, ENOMEM, or worse: never a reason to spin
+      return Accepted::kExhausted;
+  }
+}
+
+Task<void> Connections::accept_loop(const ListenerShare& share) {
+  Descriptor listening(share.fd);
+  Scope* scope = co_await this_scope();
+  int burst = 0;
+  while (!scope->cancelled()) {
+    if (connections_.size() >= options_.connections_max) {
+      below_limit_.reset();
+      if (!co_await below_limit_.wait()) break;
+      continue;
+    }
+    const Accepted got = accept_one(listening.fd(), share);
+    if (got == Accepted::kExhausted) {
+      if (!co_await sleep_for(kExhaustedPause)) break;
+    } else if (got == Accepted::kNone) {
+      burst = 0;
+      if (!co_await listening.readable()) break;
+    } else if (++burst == kAcceptsPerTurnMax) {
+      burst = 0;
+      co_await yield_now();
+    }
+  }
+  net::stop_new_connections(share.address, listening.fd());
+  Scope last_ones;
+  co_await shielded(last_ones, accept_queued(listening, share));
+}
+
+Task<void> Connections::accept_queued(Descriptor& listening, const ListenerShare& share) {
+  listening.set_deadline(Direction::kRead, kHandshakeGrace, Errc::kShuttingDown);
+  for (;;) {
+    const Accepted got = accept_one(listening.fd(), share);
+    if (got == Accepted::kSome) continue;
+    if (share.address.is_unix()) co_return;
+    if (got == Accepted::kExhausted) (void)co_await sleep_for(kExhaustedPause);
+    if (!co_await listening.readable()) co_return;
+  }
+}
+
+Task<void> Connections::connection(int fd, net::SocketAddress peer, const ListenerShare& share) {
+  const net::SocketAddress& local = share.address;
+  const std::string peer_text = peer.is_unix() ? "unix" : peer.ip().to_string();
+  const std::string local_text = local.is_unix() ? "unix" : local.ip().to_string();
+  const PeerInfo info{.address = peer_text,
+                      .port = peer.port(),
+                      .local_address = local_text,
+                      .local_port = local.port(),
+                      .loopback = peer.is_unix() || peer.ip().is_loopback(),
+                      .trusted_proxy = trusted(peer)};
+  net::Stream stream(fd);
+  if (options_.counted) {
+    metrics::add(metrics::Metric::kConnectionsAccepted);
+    metrics::add(metrics::Metric::kConnectionsActive);
+  }
+  if (share.tls == nullptr || co_await handshake(stream, share))
+    co_await h1::serve_connection(std::move(stream), info, pipeline_);
+  if (options_.counted) metrics::subtract(metrics::Metric::kConnectionsActive);
+  below_limit_.set();
+}
+
+Task<Result<void>> Connections::handshake(net::Stream& stream, const ListenerShare& share) {
+  stream.set_deadline(Direction::kRead, share.handshake_timeout, Errc::kTlsTimeout);
+  stream.set_deadline(Direction::kWrite, share.handshake_timeout, Errc::kTlsTimeout);
+  SSL* ssl = share.tls->make_ssl();
+  if (ssl == nullptr) co_return fail(Errc::kOutOfMemory);
+  auto done = co_await stream.handshake(ssl);
+  stream.clear_deadline(Direction::kRead);
+  stream.clear_deadline(Direction::kWrite);
+  co_return done;
+}
+
+Task<void> Connections::stop_accepting() {
+  acceptors_.cancel(Errc::kShuttingDown);
+  co_await acceptors_.join();
+}
+
+Task<void> Connections::finish(Duration deadline) {
+  DeadlineScope limit(Errc::kShuttingDown, deadline);
+  co_await in_scope(limit.scope(), join(connections_));
+}
+
+}  // namespace millrace::server

@@ -1,0 +1,82 @@
+// Accepting: one coroutine per listening socket and io thread, one per connection.
+//
+// Out of descriptors or memory, accepting pauses and tries again; it never spins. At the connection
+// limit it waits until one ends. Draining stops the kernel from taking new connections, accepts
+// those that already wait, and closes the listening socket, so that nobody is reset.
+//
+// Thread rule: the io thread on which start() was called.
+#pragma once
+
+#include "millrace/pipeline.hpp"
+#include "net/address.hpp"
+#include "net/stream.hpp"
+#include "net/tls_context.hpp"
+#include "runtime/io_thread.hpp"
+
+#include <cstdint>
+#include <list>
+#include <vector>
+
+namespace millrace::server {
+
+/// One thread's share of a listener.
+struct ListenerShare {
+  int fd = -1;  ///< owned by whoever it is given to
+  net::SocketAddress address;
+  net::TlsServer* tls = nullptr;  ///< null: cleartext; must outlive the connections
+  std::chrono::milliseconds handshake_timeout{10'000};  ///< of TLS
+};
+
+class Connections {
+ public:
+  struct Options {
+    /// Connections at once on this thread.
+    std::size_t connections_max = 16'384;
+    std::vector<net::Network> trusted_proxies;
+    /// Counted in the metrics as connections of clients; the admin address is not.
+    bool counted = true;
+  };
+
+  Connections(Pipeline& pipeline, Options options)
+      : pipeline_(pipeline), options_(std::move(options)) {}
+  Connections(const Connections&) = delete;
+  Connections& operator=(const Connections&) = delete;
+
+  void listen(ListenerShare share);
+  /// Stops accepting, without losing what waits in the queues; returns once the sockets are closed.
+  [[nodiscard]] Task<void> stop_accepting();
+  /// Until every connection has ended; at `deadline` the rest are cancelled with kShuttingDown.
+  [[nodiscard]] Task<void> finish(Duration deadline);
+  /// Ends every connection now.
+  void cancel() noexcept { connections_.cancel(Errc::kShuttingDown); }
+
+  [[nodiscard]] std::size_t open() const noexcept { return connections_.size(); }
+
+ private:
+  /// Accepted in one turn before other coroutines get theirs.
+  static constexpr int kAcceptsPerTurnMax = 64;
+  /// How long accepting rests when the process is out of descriptors or memory.
+  static constexpr auto kExhaustedPause = std::chrono::milliseconds(100);
+  /// TCP handshakes that are under way when the drain begins have so long to arrive.
+  static constexpr auto kHandshakeGrace = std::chrono::milliseconds(100);
+
+  enum class Accepted : std::uint8_t { kSome, kNone, kExhausted };
+
+  [[nodiscard]] Task<void> accept_loop(const ListenerShare& share);
+  /// What is in the queue of a socket that takes no more.
+  [[nodiscard]] Task<void> accept_queued(Descriptor& listening, const ListenerShare& share);
+  [[nodiscard]] Accepted accept_one(int fd, const ListenerShare& share);
+  [[nodiscard]] Task<void> connection(int fd, net::SocketAddress peer, const ListenerShare& share);
+  [[nodiscard]] Task<Result<void>> handshake(net::Stream& stream, const ListenerShare& share);
+  [[nodiscard]] bool trusted(const net::SocketAddress& peer) const noexcept;
+
+  Pipeline& pipeline_;
+  const Options options_;
+  /// Of every listener ever, since connections outlive theirs.
+  std::list<ListenerShare> shares_;
+  TaskGroup acceptors_;
+  TaskGroup connections_;
+  Event below_limit_;
+};
+
+}  // namespace millrace::server
