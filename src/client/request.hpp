@@ -1,0 +1,65 @@
+// What to fetch, how, and what became of it.
+#pragma once
+
+#include "client/origin.hpp"
+#include "client/timings.hpp"
+#include "h1/client_connection.hpp"
+#include "http/fields.hpp"
+#include "http/method.hpp"
+#include "millrace/body_source.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace millrace::client {
+
+/// Limits of the phases; the whole is the caller's (DeadlineScope). Under a second they are
+/// precise, from there on up to 200 ms late.
+struct Timeouts {
+  /// For all addresses together; long enough for one lost SYN.
+  Duration connect = std::chrono::seconds(2);
+  Duration tls = std::chrono::seconds(10);
+  /// From the end of sending to the end of the answer's head: 504. A Python worker may take its
+  /// time.
+  Duration first_byte = std::chrono::seconds(60);
+  /// Between two pieces of the answer's body.
+  Duration idle = std::chrono::seconds(60);
+};
+
+/// What happened, also when the fetch failed.
+struct Trace {
+  Timings timings;
+  std::string target;     ///< address of the last connection: "127.0.0.1:8000", "unix:/path"
+  unsigned attempts = 0;  ///< times that a request was begun to be sent
+  bool reused = false;    ///< the last one went over a connection that had served before
+  std::string tls_cause;  ///< why TLS failed: for the log only
+};
+
+/// Ownership: views must live as long as the response. Outlives its response.
+struct Request {
+  http::Method method = http::Method::kGet;
+  std::string_view method_text = "GET";
+  OriginPtr origin;
+  /// Path and query as they go out; never a full URL.
+  std::string_view target = "/";
+  /// The Host field.
+  std::string_view host;
+  /// End-to-end fields only: framing, Host and Connection are generated.
+  http::Fields fields;
+  /// nullptr: none.
+  BodySource* body = nullptr;
+  /// Told of interim answers; nullptr: nobody. Must live until fetch() returns.
+  h1::InterimSink* interim = nullptr;
+  Timeouts timeouts;
+  /// Asks for gzip and undoes it: the caller sees plain bytes and no Content-Encoding. Without it
+  /// bodies come as they are.
+  bool decode = false;
+  /// Of the body as the caller sees it: over that, kUpstreamTooLarge.
+  std::uint64_t body_bytes_max = UINT64_MAX;
+
+  Trace trace;
+};
+
+}  // namespace millrace::client

@@ -1,0 +1,65 @@
+// An answer: its head, and its body piece by piece.
+//
+// Ownership: holds the connection; destroying it (or close()) parks the connection when the body
+// was read to its end, else closes it. Views of the head live as long as the response, a piece
+// until the next read. When the request had a body, close() must be awaited before the body's
+// source dies, whatever happened. The Request must outlive it. Thread rule: one io thread.
+#pragma once
+
+#include "client/pool.hpp"
+#include "client/request.hpp"
+#include "coding/decoder.hpp"
+
+#include <memory>
+
+namespace millrace::client {
+
+class Response {
+ public:
+  Response(std::unique_ptr<Connection> connection, Request& request) noexcept;
+  Response(Response&&) noexcept = default;
+  Response& operator=(Response&&) = delete;
+  ~Response();
+
+  [[nodiscard]] int status() const noexcept { return http().status(); }
+  [[nodiscard]] http::Version version() const noexcept { return http().version(); }
+  /// As received, framing and hop-by-hop fields included; without Content-Encoding where it is
+  /// undone.
+  [[nodiscard]] const http::Fields& fields() const noexcept { return http().fields(); }
+  /// Of the body that read() gives; kNone for HEAD, 204 and 304.
+  [[nodiscard]] http::BodyLength body_length() const noexcept {
+    return decoder_ != nullptr ? http::BodyLength::unknown() : http().body_length();
+  }
+
+  /// The next piece; empty at the clean end. Errors: kUpstreamTruncated, kUpstreamReset,
+  /// kUpstreamBadMessage, kUpstreamBadCoding, kUpstreamTooLarge, kUpstreamIdleTimeout, the scope's.
+  [[nodiscard]] Task<Result<Bytes>> read();
+  /// The body was read to its end: read() would say so without waiting.
+  [[nodiscard]] bool done() const noexcept {
+    return decoder_ != nullptr ? decoded_ : http().body_done();
+  }
+
+  /// Undoes the Content-Encoding from here on, if there is one. Before the first read. Error:
+  /// kUpstreamBadCoding for one that is unknown.
+  [[nodiscard]] Result<void> start_decoding();
+
+  /// Lets the connection go, and the request's body with it. Views end here.
+  [[nodiscard]] Task<void> close();
+
+ private:
+  [[nodiscard]] h1::ClientConnection& http() const noexcept { return connection_->http; }
+  [[nodiscard]] Task<Result<Bytes>> read_wire();
+  [[nodiscard]] Task<Result<Bytes>> read_decoded();
+  [[nodiscard]] Result<Bytes> decode_some();
+
+  std::unique_ptr<Connection> connection_;
+  Request* request_;
+  std::uint64_t received_bytes_ = 0;
+  std::unique_ptr<coding::Decoder> decoder_;  // nullptr: bodies come as they are
+  ByteBuffer plain_;                          // what the decoder gave last
+  Bytes encoded_;                             // not yet decoded, in the connection's buffer
+  bool more_inside_ = false;                  // the decoder filled plain_: it may hold back more
+  bool decoded_ = false;                      // to the end
+};
+
+}  // namespace millrace::client

@@ -1,0 +1,52 @@
+// Fetching URLs that somebody else chose: redirects followed, every hop judged anew.
+//
+// Each hop goes through the URL parser, the allow list and the address guard (of the Client) before
+// it is dialled. Redirects (RFC 9110 section 15.4): at most redirects_max, never from https to
+// http; Authorization and Cookie do not cross origins; 303, and 301 or 302 to a POST, become GET
+// without a body; 307 and 308 keep it, or are handed to the caller when the body cannot be sent
+// again.
+//
+// Thread rule: one io thread.
+#pragma once
+
+#include "client/client.hpp"
+#include "http/url.hpp"
+
+#include <functional>
+#include <string_view>
+
+namespace millrace::client {
+
+class UrlFetcher {
+ public:
+  struct Options {
+    /// Browsers follow 20, curl 50, Go 10. 0: every redirect is handed to the caller.
+    unsigned redirects_max = 10;
+    /// Off only for the operator's own URLs.
+    bool guarded = true;
+    net::TlsClient::Options tls;
+    Timeouts timeouts;
+    /// Whole fetch, body included, where the caller applies it.
+    Duration total = Duration::max();
+    /// May this host be fetched from? (lower case, no brackets). Empty: any.
+    std::function<bool(std::string_view host)> allow_host;
+  };
+
+  /// `client` must outlive it.
+  UrlFetcher(Client& client, Options options) : client_(client), options_(std::move(options)) {}
+
+  /// The caller sets the request's method, fields and body; origin, target, Host and timeouts come
+  /// from here. `url` is where the answer came from afterwards, and must outlive the response, as
+  /// `request` must. Errors: kUrlRefused, kTooManyRedirects, and those of Client::fetch.
+  [[nodiscard]] Task<Result<Response>> fetch(http::Url& url, Request& request);
+
+  [[nodiscard]] const Options& options() const noexcept { return options_; }
+
+ private:
+  [[nodiscard]] Result<void> aim(const http::Url& url, Request& request);
+
+  Client& client_;
+  const Options options_;
+};
+
+}  // namespace millrace::client
