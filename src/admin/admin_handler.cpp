@@ -1,0 +1,118 @@
+#include "admin/admin_handler.hpp"
+
+#include "http/problem.hpp"
+
+#include <array>
+
+namespace millrace::admin {
+namespace {
+
+using http::FieldId;
+using http::Method;
+
+constexpr std::string_view kPlainText = "text/plain; charset=utf-8";
+constexpr std::string_view kPrometheus = "text/plain; version=0.0.4; charset=utf-8";
+constexpr std::string_view kJson = "application/json";
+
+void respond(Exchange& exchange, int status, std::string_view type, std::string_view body) {
+  http::ResponseHead head;
+  head.status = status;
+  head.fields.add(FieldId::kContentType, type);
+  head.fields.add(FieldId::kCacheControl, "no-store");
+  exchange.respond(head, body);
+}
+
+void refuse_method(Exchange& exchange, std::string_view allow) {
+  http::ResponseHead head;
+  head.fields.add(FieldId::kAllow, allow);
+  if (exchange.request.method == Method::kOptions) {
+    head.status = 204;
+    return exchange.respond(head, {});
+  }
+  exchange.cause = Errc::kMethodNotAllowed;
+  const std::string body =
+      http::problem_json({.errc = Errc::kMethodNotAllowed, .instance = exchange.request.path});
+  head.status = info(Errc::kMethodNotAllowed).status;
+  head.fields.add(FieldId::kContentType, http::kProblemJson);
+  exchange.respond(head, body);
+}
+
+/// Not an Errc: nothing but this address gives these answers.
+void refuse_stranger(Exchange& exchange, int status, std::string_view why) {
+  std::string body = "{\"type\":\"about:blank\",\"title\":";
+  http::append_json_string(body, http::reason_phrase(status));
+  body.append(",\"status\":").append(std::to_string(status)).append(",\"detail\":");
+  http::append_json_string(body, why);
+  respond(exchange, status, http::kProblemJson, body + "}\n");
+}
+
+/// Fetch Metadata: what a browser says of itself and no page can forge.
+bool comes_from_another_site(const http::Fields& fields) noexcept {
+  const http::Field* site = fields.find("sec-fetch-site");
+  return site != nullptr && site->value != "same-origin" && site->value != "none";
+}
+
+}  // namespace
+
+std::span<const AdminHandler::Page> AdminHandler::pages() noexcept {
+  static constexpr std::array<Page, 5> kPages{{
+      {"/livez", Method::kGet, &AdminHandler::livez},
+      {"/readyz", Method::kGet, &AdminHandler::readyz},
+      {"/metrics", Method::kGet, &AdminHandler::metrics},
+      {"/status", Method::kGet, &AdminHandler::status},
+      {"/drain", Method::kPost, &AdminHandler::drain},
+  }};
+  return kPages;
+}
+
+Task<Result<void>> AdminHandler::handle(Exchange& exchange) {
+  const http::RequestHead& request = exchange.request;
+  if (!is_own_host(request.authority, exchange.peer)) {
+    refuse_stranger(exchange, 421, "The admin address answers for its own Host names only.");
+    co_return Result<void>{};
+  }
+  const http::Field* origin = request.fields.find(FieldId::kOrigin);
+  if ((origin != nullptr && !is_own_origin(origin->value, request.authority)) ||
+      comes_from_another_site(request.fields)) {
+    refuse_stranger(exchange, 403, "The admin address does not answer pages of other origins.");
+    co_return Result<void>{};
+  }
+  for (const Page& page : pages()) {
+    if (page.path != request.path) continue;
+    exchange.route_name = page.path;
+    const bool get = page.method == Method::kGet;
+    if (request.method == page.method || (get && request.method == Method::kHead))
+      (this->*page.answer)(exchange);
+    else
+      refuse_method(exchange, get ? "GET, HEAD, OPTIONS" : "POST, OPTIONS");
+    co_return Result<void>{};
+  }
+  exchange.detail = "The admin address has /livez, /readyz, /metrics, /status and POST /drain.";
+  co_return fail(Errc::kNotFound);
+}
+
+void AdminHandler::livez(Exchange& exchange) {
+  respond(exchange, 200, kPlainText, "ok\n");
+}
+
+void AdminHandler::readyz(Exchange& exchange) {
+  if (source_.ready()) return respond(exchange, 200, kPlainText, "ready\n");
+  respond(exchange, 503, kPlainText, source_.draining() ? "draining\n" : "not ready\n");
+}
+
+void AdminHandler::metrics(Exchange& exchange) {
+  body_ = metrics_text(source_);
+  respond(exchange, 200, kPrometheus, body_);
+}
+
+void AdminHandler::status(Exchange& exchange) {
+  body_ = status_json(source_);
+  respond(exchange, 200, kJson, body_);
+}
+
+void AdminHandler::drain(Exchange& exchange) {
+  respond(exchange, 202, kPlainText, "draining\n");
+  source_.drain();
+}
+
+}  // namespace millrace::admin

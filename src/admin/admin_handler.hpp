@@ -1,0 +1,57 @@
+// The admin address: GET /livez /readyz /metrics /status, POST /drain.
+//
+// It is for machines and people on this host, so it trusts nobody who comes by way of a browser:
+// a request whose Host is none of its own names is refused (DNS rebinding), and so is one that a
+// page of another origin makes. Behind it all is read through StatusSource.
+//
+// Thread rule: the thread that serves the admin address. The source outlives it.
+#pragma once
+
+#include "millrace/exchange.hpp"
+#include "millrace/status.hpp"
+
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace millrace::admin {
+
+class AdminHandler final : public Handler {
+ public:
+  explicit AdminHandler(StatusSource& source) noexcept : source_(source) {}
+
+  [[nodiscard]] Task<Result<void>> handle(Exchange& exchange) override;
+
+ private:
+  struct Page {
+    std::string_view path;
+    http::Method method;
+    void (AdminHandler::*answer)(Exchange& exchange);
+  };
+  static std::span<const Page> pages() noexcept;
+
+  void livez(Exchange& exchange);
+  void readyz(Exchange& exchange);
+  void metrics(Exchange& exchange);
+  void status(Exchange& exchange);
+  void drain(Exchange& exchange);
+
+  StatusSource& source_;
+  std::string body_;  ///< of the answer that is being made; kept for its memory
+};
+
+/// Is `authority` a name of the admin address itself? Those are localhost, literal loopback
+/// addresses, and the address at which the connection came in. Ports are not compared: they do not
+/// resolve. Clients of a Unix socket may say what they like: no browser speaks to one.
+[[nodiscard]] bool is_own_host(std::string_view authority, const PeerInfo& peer) noexcept;
+
+/// May a page of `origin` (an Origin field's value) ask? Only one that the admin address served
+/// itself: same host and port as `authority`.
+[[nodiscard]] bool is_own_origin(std::string_view origin, std::string_view authority) noexcept;
+
+/// The body of /status.
+[[nodiscard]] std::string status_json(const StatusSource& source);
+/// The body of /metrics.
+[[nodiscard]] std::string metrics_text(const StatusSource& source);
+
+}  // namespace millrace::admin

@@ -1,0 +1,156 @@
+// X-Request-Id: kept when the client sent a usable one, else generated; goes upstream with the
+// request and back with the response, and into the access log.
+//
+// Generated ids are 128 random bits. They name requests and are no secret: a fast generator, seeded
+// from the kernel once per instance, is enough. Their text lies in slots of this instance, because
+// the exchange has no room for it and a request should not allocate.
+
+#include "middleware/table.hpp"
+
+#include <array>
+#include <bit>
+#include <cstring>
+#include <random>
+
+#include <sys/random.h>
+
+namespace millrace::middleware {
+namespace {
+
+using http::FieldId;
+
+constexpr std::size_t kIdBytesMax = 128;
+constexpr std::size_t kGeneratedBytes = 32;
+
+consteval std::array<bool, 256> make_id_bytes() {
+  std::array<bool, 256> table{};
+  for (unsigned c = 0; c < table.size(); ++c)
+    table[c] = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+               c == '.' || c == '_' || c == '-';
+  return table;
+}
+constexpr auto kIdBytes = make_id_bytes();
+
+/// [A-Za-z0-9._-]{1,128}
+bool usable(std::string_view id) noexcept {
+  if (id.empty() || id.size() > kIdBytesMax) return false;
+  for (const char c : id)
+    if (!kIdBytes[static_cast<unsigned char>(c)]) return false;
+  return true;
+}
+
+consteval std::array<char, 512> make_hex_pairs() {
+  std::array<char, 512> table{};
+  constexpr std::string_view digits = "0123456789abcdef";
+  for (unsigned i = 0; i < 256; ++i) {
+    table[i * 2] = digits[i >> 4];
+    table[i * 2 + 1] = digits[i & 15];
+  }
+  return table;
+}
+constexpr auto kHexPairs = make_hex_pairs();
+
+/// xoshiro256++ (Blackman and Vigna, public domain).
+class Random {
+ public:
+  Random() {
+    if (::getrandom(state_.data(), sizeof state_, 0) == sizeof state_) return;
+    std::random_device device;
+    for (std::uint64_t& word : state_) word = std::uint64_t{device()} << 32 | device();
+  }
+  std::uint64_t next() noexcept {
+    const std::uint64_t out = std::rotl(state_[0] + state_[3], 23) + state_[0];
+    const std::uint64_t t = state_[1] << 17;
+    state_[2] ^= state_[0];
+    state_[3] ^= state_[1];
+    state_[1] ^= state_[2];
+    state_[0] ^= state_[3];
+    state_[2] ^= t;
+    state_[3] = std::rotl(state_[3], 45);
+    return out;
+  }
+
+ private:
+  std::array<std::uint64_t, 4> state_{};
+};
+
+/// Slots for the texts of generated ids; grows to the most exchanges that were ever open at once.
+class Slots {
+ public:
+  char* take() {
+    if (free_.empty()) grow();
+    char* slot = free_.back();
+    free_.pop_back();
+    return slot;
+  }
+  /// Ignores texts that do not lie in a slot.
+  void give_back(const char* text) noexcept {
+    for (const auto& block : blocks_) {
+      const std::size_t offset = static_cast<std::size_t>(text - block.get());
+      if (std::less<>{}(text, block.get()) || offset >= kBlockBytes) continue;
+      free_.push_back(block.get() + offset);
+      return;
+    }
+  }
+
+ private:
+  static constexpr std::size_t kPerBlock = 512;
+  static constexpr std::size_t kBlockBytes = kPerBlock * kGeneratedBytes;
+
+  void grow() {
+    blocks_.push_back(std::make_unique_for_overwrite<char[]>(kBlockBytes));
+    free_.reserve(blocks_.size() * kPerBlock);  // so that give_back never allocates
+    for (std::size_t i = kPerBlock; i-- > 0;)
+      free_.push_back(blocks_.back().get() + i * kGeneratedBytes);
+  }
+
+  std::vector<std::unique_ptr<char[]>> blocks_;
+  std::vector<char*> free_;
+};
+
+class RequestId final : public Middleware {
+ public:
+  void request(Exchange& exchange) override {
+    http::Fields& fields = exchange.request.fields;
+    if (const http::Field* sent = fields.find(FieldId::kXRequestId); sent != nullptr) {
+      if (usable(sent->value) && fields.count(FieldId::kXRequestId) == 1) {
+        exchange.request_id = sent->value;
+        return;
+      }
+      fields.remove(FieldId::kXRequestId);
+    }
+    exchange.request_id = generate();
+    fields.add(FieldId::kXRequestId, exchange.request_id);
+  }
+
+  void response_head(Exchange& exchange, http::ResponseHead& head) override {
+    if (!exchange.request_id.empty()) head.fields.set(FieldId::kXRequestId, exchange.request_id);
+  }
+
+  void finished(Exchange& exchange) override {
+    const std::string_view id = std::exchange(exchange.request_id, {});
+    if (id.size() == kGeneratedBytes) slots_.give_back(id.data());
+  }
+
+ private:
+  std::string_view generate() {
+    char* const text = slots_.take();
+    char* at = text;
+    for (int word = 0; word < 2; ++word) {
+      for (std::uint64_t bits = random_.next(), i = 0; i < 8; ++i, bits >>= 8, at += 2)
+        std::memcpy(at, kHexPairs.data() + (bits & 255) * 2, 2);
+    }
+    return {text, kGeneratedBytes};
+  }
+
+  Random random_;
+  Slots slots_;
+};
+
+}  // namespace
+
+std::unique_ptr<Middleware> make_request_id(const Context&) {
+  return std::make_unique<RequestId>();
+}
+
+}  // namespace millrace::middleware

@@ -1,0 +1,164 @@
+#include "admin/admin_handler.hpp"
+
+#include "base/metrics.hpp"
+#include "support/memory_exchange.hpp"
+#include "support/on_io.hpp"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace millrace::admin {
+namespace {
+
+using http::Method;
+using millrace::test::MemoryExchange;
+using millrace::test::MemoryRequest;
+
+class FakeSource final : public StatusSource {
+ public:
+  bool is_ready = true;
+  bool is_draining = false;
+  int drains = 0;
+
+  ProcessStatus status() const override {
+    return {.version = "1.2.3",
+            .started = std::chrono::steady_clock::now() - std::chrono::seconds(90),
+            .threads = 2,
+            .listeners = {{.address = "127.0.0.1:8080"}, {.address = "[::1]:8443", .tls = true}},
+            .admin = "127.0.0.1:9901",
+            .offload = {.threads = 2, .queued = 3, .running = 1, .completed = 7, .refused = 5},
+            .log_dropped = 11};
+  }
+  bool ready() const override { return is_ready; }
+  bool draining() const override { return is_draining; }
+  void drain() override { ++drains; }
+};
+
+struct Asked {
+  std::unique_ptr<MemoryExchange> exchange;
+  Result<void> outcome;
+  MemoryExchange* operator->() const noexcept { return exchange.get(); }
+};
+
+class Admin : public testing::Test {
+ protected:
+  Asked ask(MemoryRequest request, std::string_view host = "localhost:9901") {
+    request.no_body = true;
+    Asked out{std::make_unique<MemoryExchange>(std::move(request)), {}};
+    out->mutable_head().authority = host;
+    AdminHandler handler(source);
+    IoThread io(0);
+    millrace::test::on_io(
+        io, [&]() -> Task<void> { out.outcome = co_await out.exchange->answer(handler); });
+    return out;
+  }
+  Asked get(std::string target) { return ask({.target = std::move(target)}); }
+
+  FakeSource source;
+};
+
+TEST_F(Admin, IsAliveAlsoWhenItIsNotReady) {
+  source.is_ready = false;
+  EXPECT_EQ(get("/livez")->status(), 200);
+}
+
+TEST_F(Admin, IsReadyUntilItDrains) {
+  EXPECT_EQ(get("/readyz")->status(), 200);
+  source.is_ready = false;
+  EXPECT_EQ(get("/readyz")->body(), "not ready\n");
+  source.is_draining = true;
+  const Asked a = get("/readyz");
+  EXPECT_EQ(a->status(), 503);
+  EXPECT_EQ(a->body(), "draining\n");
+}
+
+TEST_F(Admin, StatusTellsWhatRuns) {
+  const Asked a = get("/status");
+  EXPECT_EQ(a->status(), 200);
+  EXPECT_EQ(a->field("Content-Type"), "application/json");
+  const auto json = nlohmann::json::parse(a->body());
+  EXPECT_EQ(json["version"], "1.2.3");
+  EXPECT_GE(json["uptime_seconds"], 90.0);
+  EXPECT_EQ(json["threads"], 2);
+  EXPECT_EQ(json["listeners"][0]["address"], "127.0.0.1:8080");
+  EXPECT_EQ(json["listeners"][1]["tls"], true);
+  EXPECT_EQ(json["admin"], "127.0.0.1:9901");
+  EXPECT_EQ(json["draining"], false);
+  EXPECT_EQ(json["offload"]["refused"], 5);
+  EXPECT_EQ(json["log"]["dropped"], 11);
+}
+
+TEST_F(Admin, MetricsArePrometheusText) {
+  const Asked a = get("/metrics");
+  EXPECT_EQ(a->field("Content-Type"), "text/plain; version=0.0.4; charset=utf-8");
+  for (const auto* line : {"\nmillrace_offload_queued 3\n", "\nmillrace_log_dropped_total 11\n",
+                           "\n# TYPE millrace_requests_total counter\n", "\nprocess_open_fds ",
+                           "\nprocess_resident_memory_bytes ", "\nprocess_start_time_seconds ",
+                           "\nmillrace_draining 0\n"})
+    EXPECT_TRUE(a->body().contains(line)) << line;
+}
+
+TEST_F(Admin, DrainIsAPost) {
+  const Asked refused = get("/drain");
+  EXPECT_EQ(refused->status(), 405);
+  EXPECT_EQ(refused->field("Allow"), "POST, OPTIONS");
+  EXPECT_EQ(source.drains, 0);
+  const Asked a = ask({.method = Method::kPost, .target = "/drain"});
+  EXPECT_EQ(a->status(), 202);
+  EXPECT_EQ(source.drains, 1);
+}
+
+TEST_F(Admin, ChecksPathsAndMethods) {
+  const Asked unknown = get("/config");
+  ASSERT_FALSE(unknown.outcome);
+  EXPECT_EQ(unknown.outcome.error().errc, Errc::kNotFound);
+  const Asked post = ask({.method = Method::kPost, .target = "/status"});
+  EXPECT_EQ(post->status(), 405);
+  EXPECT_EQ(post->field("Allow"), "GET, HEAD, OPTIONS");
+  const Asked options = ask({.method = Method::kOptions, .target = "/status"});
+  EXPECT_EQ(options->status(), 204);
+  EXPECT_EQ(options->field("Allow"), "GET, HEAD, OPTIONS");
+  const Asked head = ask({.method = Method::kHead, .target = "/status"});
+  EXPECT_EQ(head->status(), 200);
+  EXPECT_GT(head->sent_length().bytes, 0U);
+  EXPECT_EQ(head->body(), "");
+}
+
+TEST_F(Admin, AnswersItsOwnHostNamesOnly) {
+  for (const auto* host :
+       {"localhost", "LOCALHOST:9901", "127.0.0.1:9901", "127.9.9.9", "[::1]:9901"})
+    EXPECT_EQ(ask({.target = "/livez"}, host)->status(), 200) << host;
+  for (const auto* host : {"evil.example", "localhost.evil.example", "127.0.0.1.evil.example",
+                           "10.0.0.1", "[::2]", "", "localhost:x"})
+    EXPECT_EQ(ask({.target = "/livez"}, host)->status(), 421) << host;
+}
+
+TEST_F(Admin, TheBoundAddressIsAName) {
+  PeerInfo peer{.address = "10.1.1.1", .local_address = "10.0.0.1"};
+  EXPECT_TRUE(is_own_host("10.0.0.1:9901", peer));
+  EXPECT_FALSE(is_own_host("10.0.0.2:9901", peer));
+  peer.address = "unix";
+  EXPECT_TRUE(is_own_host("whatever", peer));
+}
+
+TEST_F(Admin, RefusesPagesOfOtherOrigins) {
+  const auto from = [this](std::string name, std::string value) {
+    return ask({.method = Method::kPost,
+                .target = "/drain",
+                .fields = {{std::move(name), std::move(value)}}})
+        ->status();
+  };
+  EXPECT_EQ(from("Origin", "http://evil.example"), 403);
+  EXPECT_EQ(from("Origin", "http://localhost:8080"), 403) << "another port is another origin";
+  EXPECT_EQ(from("Origin", "null"), 403);
+  EXPECT_EQ(from("Origin", "file://"), 403);
+  EXPECT_EQ(from("sec-fetch-site", "cross-site"), 403);
+  EXPECT_EQ(from("sec-fetch-site", "same-site"), 403);
+  EXPECT_EQ(source.drains, 0);
+  EXPECT_EQ(from("Origin", "http://localhost:9901"), 202);
+  EXPECT_EQ(from("sec-fetch-site", "none"), 202) << "typed into the address bar";
+  EXPECT_EQ(source.drains, 2);
+}
+
+}  // namespace
+}  // namespace millrace::admin
