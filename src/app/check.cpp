@@ -1,0 +1,40 @@
+#include "app/check.hpp"
+
+#include <filesystem>
+#include <iostream>
+
+namespace millrace::app {
+
+namespace {
+constexpr const char* kDefaultFile = "millrace.toml";
+}
+
+config::Loaded load_config(const std::string& file, const std::vector<std::string>& overrides) {
+  if (!file.empty()) return config::load_file(file, overrides);
+  std::error_code ec;
+  if (std::filesystem::exists(kDefaultFile, ec)) return config::load_file(kDefaultFile, overrides);
+  return config::load_text("", "built-in defaults", overrides);
+}
+
+void print_errors(const config::Loaded& loaded) {
+  for (const config::Diagnostic& error : loaded.errors) std::cerr << error.text() << '\n';
+}
+
+int check(const CheckCommand& command) {
+  if (command.schema) {
+    std::cout << config::json_schema() << '\n';
+    return 0;
+  }
+  const config::Loaded loaded = load_config(command.config, command.overrides);
+  if (!loaded.config) {
+    print_errors(loaded);
+    return 2;
+  }
+  if (command.print)
+    std::cout << config::print(*loaded.config);
+  else
+    std::cout << "the configuration is valid\n";
+  return 0;
+}
+
+}  // namespace millrace::app

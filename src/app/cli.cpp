@@ -1,0 +1,109 @@
+#include "app/cli.hpp"
+
+#include "app/version.hpp"
+
+#include <iostream>
+#include <string_view>
+
+#include <CLI/CLI.hpp>
+
+namespace millrace::app {
+namespace {
+
+constexpr int kUsageError = 2;
+
+void add_overrides(CLI::App& command, std::vector<std::string>& overrides) {
+  command
+      .add_option("--set", overrides,
+                  "Override one key, as in --set server.threads=2; may be given several times")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+}
+
+void add_config(CLI::App& command, std::string& config) {
+  command
+      .add_option("-c,--config", config,
+                  "The configuration (default: ./millrace.toml, else the built-in defaults)")
+      ->type_name("FILE");
+}
+
+CLI::App* add_serve(CLI::App& app, ServeCommand& serve) {
+  CLI::App* command = app.add_subcommand("serve", "Run the server");
+  add_config(*command, serve.config);
+  add_overrides(*command, serve.overrides);
+  command->footer(
+      "Signals: SIGTERM or SIGINT drains (a second one stops at once), SIGUSR1 reopens the logs.\n"
+      "Exit codes: 0 fine, 1 failure (a busy port too), 2 usage or configuration error.");
+  return command;
+}
+
+CLI::App* add_proxy(CLI::App& app, ProxyCommand& proxy) {
+  CLI::App* command = app.add_subcommand("proxy", "Run a reverse proxy with no file at all");
+  command->add_option("--to", proxy.targets, "Where requests go; several are taken in turn")
+      ->type_name("URL[,URL...]")
+      ->delimiter(',')
+      ->required();
+  command
+      ->add_option("--listen", proxy.listen,
+                   "host:port, [v6]:port or unix:/path; port 0: any free one")
+      ->type_name("ADDR")
+      ->capture_default_str();
+  add_overrides(*command, proxy.overrides);
+  command->footer("Example: millrace proxy --to http://127.0.0.1:8000 --listen 127.0.0.1:8080");
+  return command;
+}
+
+CLI::App* add_check(CLI::App& app, CheckCommand& check) {
+  CLI::App* command = app.add_subcommand("check", "Validate a configuration");
+  add_config(*command, check.config);
+  add_overrides(*command, check.overrides);
+  auto* print = command->add_flag("--print", check.print, "Show the effective configuration");
+  command->add_flag("--schema", check.schema, "Show the JSON Schema of the file")->excludes(print);
+  return command;
+}
+
+/// The first argument where it is neither a command nor an option: CLI11 would only say that one is
+/// missing.
+std::string_view unknown_command(const CLI::App& app, int argc, const char* const* argv) {
+  if (argc < 2 || argv[1][0] == '-') return {};
+  const auto named = [&](const CLI::App* command) { return command->check_name(argv[1]); };
+  return app.get_subcommands(named).empty() ? argv[1] : "";
+}
+
+}  // namespace
+
+Command parse_command_line(int argc, const char* const* argv) {
+  CLI::App app(
+      "Millrace: fast and calm HTTP for Python teams.\n"
+      "A reverse proxy, fetcher and image/compute server in one binary.",
+      "millrace");
+  app.set_version_flag("--version", std::string("millrace ") + kVersion);
+  app.require_subcommand(1);
+  app.footer("'millrace COMMAND --help' tells more.");
+
+  ServeCommand serve;
+  ProxyCommand proxy;
+  CheckCommand check;
+  const CLI::App* serve_command = add_serve(app, serve);
+  const CLI::App* proxy_command = add_proxy(app, proxy);
+  add_check(app, check);
+
+  if (const std::string_view unknown = unknown_command(app, argc, argv); !unknown.empty()) {
+    std::cerr << "millrace: there is no command '" << unknown
+              << "'; 'millrace --help' lists them\n";
+    return Exit{kUsageError};
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& shown) {  // --help, --version
+    return Exit{app.exit(shown)};
+  } catch (const CLI::ParseError& error) {
+    app.exit(error, std::cerr, std::cerr);
+    return Exit{kUsageError};
+  }
+  if (serve_command->parsed()) return serve;
+  if (proxy_command->parsed()) return proxy;
+  return check;
+}
+
+}  // namespace millrace::app

@@ -1,0 +1,26 @@
+#include "app/check.hpp"
+#include "app/cli.hpp"
+#include "app/serve.hpp"
+
+#include <exception>
+#include <iostream>
+
+namespace {
+
+struct Run {
+  int operator()(const millrace::app::Exit& exit) const { return exit.code; }
+  int operator()(const millrace::app::ServeCommand& c) const { return millrace::app::serve(c); }
+  int operator()(const millrace::app::ProxyCommand& c) const { return millrace::app::proxy(c); }
+  int operator()(const millrace::app::CheckCommand& c) const { return millrace::app::check(c); }
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return std::visit(Run{}, millrace::app::parse_command_line(argc, argv));
+  } catch (const std::exception& error) {
+    std::cerr << "millrace: " << error.what() << '\n';
+    return 1;
+  }
+}

@@ -1,0 +1,182 @@
+#include "app/thread_stack.hpp"
+
+#include "middleware/table.hpp"
+#include "server/actions.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace millrace::app {
+namespace {
+
+client::Client::Options to_client_options(const config::Config& config,
+                                          const net::AddressGuard& guard) {
+  client::Client::Options options;
+  options.connection.head.head_bytes_max = config.limits.head_bytes;
+  options.connection.head.fields_max = config.limits.fields;
+  options.guard = &guard;
+  return options;
+}
+
+Duration or_never(const std::optional<config::milliseconds>& limit) {
+  return limit ? Duration(*limit) : Duration::max();
+}
+
+client::Timeouts to_timeouts(const config::Timeouts& t) {
+  return {.connect = t.connect,
+          .tls = t.connect,
+          .first_byte = or_never(t.first_byte),
+          .idle = or_never(t.idle)};
+}
+
+client::OriginSpec to_origin(const config::Target& target, const config::UpstreamTls& tls) {
+  client::OriginSpec spec;
+  if (target.kind == config::Target::Kind::kUnix) {
+    spec.unix_path = target.host;
+    return spec;
+  }
+  spec.tls = target.tls;
+  spec.host = target.host;
+  spec.port = target.port;
+  spec.tls_name = tls.server_name;
+  spec.tls_options = {.ca_file = tls.ca, .verify = tls.verify};
+  return spec;
+}
+
+client::UrlFetcher::Options to_fetcher_options(const config::Fetch& fetch) {
+  client::UrlFetcher::Options options;
+  options.redirects_max = fetch.redirects_max;
+  options.tls.ca_file = fetch.tls.ca;
+  options.timeouts = to_timeouts(fetch.timeout);
+  options.total = or_never(fetch.timeout.total);
+  options.allow_host = [patterns = fetch.allow_hosts](std::string_view host) {
+    return std::ranges::any_of(patterns,
+                               [&](const config::HostPattern& p) { return p.matches(host); });
+  };
+  return options;
+}
+
+proxy::HostPolicy to_host_policy(config::HostPolicy::Kind kind) {
+  switch (kind) {
+    case config::HostPolicy::Kind::kUpstream:
+      return proxy::HostPolicy::kTarget;
+    case config::HostPolicy::Kind::kFixed:
+      return proxy::HostPolicy::kName;
+    default:
+      return proxy::HostPolicy::kPreserve;
+  }
+}
+
+proxy::Upstream::Options to_upstream(const std::string& name, const config::Upstream& upstream) {
+  proxy::Upstream::Options options;
+  options.name = name;
+  for (const config::Target& t : upstream.targets)
+    options.targets.push_back(to_origin(t, upstream.tls));
+  options.idle_max = upstream.keepalive.idle_max;
+  options.idle_age_max = upstream.keepalive.idle_timeout;
+  options.host = to_host_policy(upstream.host.kind);
+  options.host_name = upstream.host.name;
+  options.timeouts = to_timeouts(upstream.timeout);
+  options.total = or_never(upstream.timeout.total);
+  return options;
+}
+
+}  // namespace
+
+std::vector<net::Network> to_networks(const std::vector<config::Network>& networks) {
+  std::vector<net::Network> out;
+  for (const config::Network& n : networks) out.push_back(net::Network::parse(n.text()).value());
+  return out;
+}
+
+net::SocketAddress to_socket_address(const config::Address& address) {
+  if (address.is_unix()) return net::SocketAddress::unix_path(address.host).value();
+  return {net::IpAddress::parse(address.host).value(), address.port};
+}
+
+ConnectionLimits to_connection_limits(const config::Config& config) {
+  ConnectionLimits limits;
+  limits.head = {.head_bytes_max = config.limits.head_bytes,
+                 .fields_max = config.limits.fields,
+                 .target_bytes_max = config.limits.target_bytes};
+  limits.head_timeout = config.server.head_timeout;
+  limits.idle_timeout = config.server.idle_timeout;
+  limits.write_stall_timeout = config.server.write_timeout;
+  limits.body_rate_min = config.server.body_rate_min_bytes;
+  limits.body_rate_grace = config.server.body_rate_grace;
+  limits.body_bytes_max = config.limits.body_bytes.value_or(UINT64_MAX);
+  return limits;
+}
+
+ThreadStack::ThreadStack(const Shared& shared)
+    : shared_(shared),
+      client_(resolver_, to_client_options(shared.config, shared.guard)),
+      fetcher_(client_, to_fetcher_options(shared.config.fetch)),
+      inputs_(fetcher_) {
+  const config::Config& config = shared_.config;
+  make_upstreams();
+  pipeline_ = std::make_unique<server::ServerPipeline>(to_connection_limits(config), make_router(),
+                                                       middleware::make_all({.log = &shared_.log}));
+  connections_ = std::make_unique<server::Connections>(
+      *pipeline_,
+      server::Connections::Options{
+          .connections_max = std::max<std::size_t>(config.limits.connections / shared_.threads, 1),
+          .trusted_proxies = to_networks(config.server.trusted_proxies)});
+}
+
+void ThreadStack::make_upstreams() {
+  for (const auto& [name, upstream] : shared_.config.upstreams) {
+    auto made = proxy::Upstream::make(client_, to_upstream(name, upstream), shared_.thread);
+    if (!made) throw std::runtime_error("upstream." + name + ": " + made.error());
+    upstreams_.emplace(name, std::move(*made));
+  }
+}
+
+endpoints::EndpointContext ThreadStack::endpoint_context() {
+  const config::Config& config = shared_.config;
+  return {.offload = shared_.offload,
+          .inputs = &inputs_,
+          .fetcher = &fetcher_,
+          .image_body_bytes_max = config.image.body_bytes_max,
+          .image_pixels_max = config.image.pixels_max,
+          .compute_body_bytes_max = config.compute.body_bytes_max};
+}
+
+server::Router ThreadStack::make_router() {
+  server::Router router;
+  for (const config::Route& route : shared_.config.routes) {
+    handlers_.push_back(make_handler(route));
+    router.add(route.match, *handlers_.back());
+  }
+  return router;
+}
+
+std::unique_ptr<Handler> ThreadStack::make_handler(const config::Route& route) {
+  if (route.respond) return std::make_unique<server::RespondHandler>(*route.respond);
+  if (route.redirect) return std::make_unique<server::RedirectHandler>(*route.redirect);
+  if (route.upstream) return std::make_unique<proxy::ReverseProxy>(*upstreams_.at(*route.upstream));
+  auto endpoint = endpoints::make_endpoint(*route.endpoint, endpoint_context());
+  if (endpoint == nullptr) throw std::logic_error("no endpoint of the name " + *route.endpoint);
+  return endpoint;
+}
+
+void ThreadStack::listen(int fd, const net::SocketAddress& address,
+                         const config::TlsListener* tls) {
+  server::ListenerShare share{.fd = fd, .address = address};
+  if (tls != nullptr) {
+    auto found = tls_.find(tls);
+    if (found == tls_.end()) {
+      std::vector<net::TlsServer::Certificate> files;
+      for (const auto& c : tls->certificates) files.push_back({c.certificate, c.key});
+      auto made = net::TlsServer::make(files);
+      if (!made) throw std::runtime_error(made.error());
+      found = tls_.emplace(tls, std::move(*made)).first;
+    }
+    share.tls = &found->second;
+    share.handshake_timeout = tls->handshake_timeout;
+    share.handshake_timeout = tls->handshake_timeout;
+  }
+  connections_->listen(share);
+}
+
+}  // namespace millrace::app

@@ -1,0 +1,71 @@
+// Everything that one io thread serves with: handlers, pipeline, connections. Nothing of it is
+// shared.
+//
+// Made and destroyed on its thread.
+#pragma once
+
+#include "base/log.hpp"
+#include "client/client.hpp"
+#include "client/url_fetcher.hpp"
+#include "config/config.hpp"
+#include "endpoints/endpoint.hpp"
+#include "endpoints/url_inputs.hpp"
+#include "net/address_guard.hpp"
+#include "net/resolver.hpp"
+#include "net/tls_context.hpp"
+#include "proxy/reverse_proxy.hpp"
+#include "proxy/upstream.hpp"
+#include "runtime/offload.hpp"
+#include "server/connections.hpp"
+#include "server/pipeline.hpp"
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace millrace::app {
+
+class ThreadStack {
+ public:
+  struct Shared {
+    const config::Config& config;
+    Offload& offload;
+    log::Logger& log;
+    const net::AddressGuard& guard;
+    unsigned thread;   ///< index of this one
+    unsigned threads;  ///< of all
+  };
+
+  explicit ThreadStack(const Shared& shared);
+  ThreadStack(const ThreadStack&) = delete;
+  ThreadStack& operator=(const ThreadStack&) = delete;
+
+  void listen(int fd, const net::SocketAddress& address, const config::TlsListener* tls);
+  [[nodiscard]] server::ServerPipeline& pipeline() noexcept { return *pipeline_; }
+  [[nodiscard]] server::Connections& connections() noexcept { return *connections_; }
+
+ private:
+  [[nodiscard]] server::Router make_router();
+  [[nodiscard]] std::unique_ptr<Handler> make_handler(const config::Route& route);
+  [[nodiscard]] endpoints::EndpointContext endpoint_context();
+  void make_upstreams();
+
+  const Shared shared_;
+  net::Resolver resolver_;
+  client::Client client_;
+  client::UrlFetcher fetcher_;
+  endpoints::UrlInputs inputs_;
+  std::map<std::string, std::unique_ptr<proxy::Upstream>, std::less<>> upstreams_;
+  std::vector<std::unique_ptr<Handler>> handlers_;
+  std::map<const config::TlsListener*, net::TlsServer> tls_;
+  std::unique_ptr<server::ServerPipeline> pipeline_;
+  std::unique_ptr<server::Connections> connections_;
+};
+
+/// The configuration's address as a socket address.
+[[nodiscard]] net::SocketAddress to_socket_address(const config::Address& address);
+[[nodiscard]] ConnectionLimits to_connection_limits(const config::Config& config);
+[[nodiscard]] std::vector<net::Network> to_networks(const std::vector<config::Network>& networks);
+
+}  // namespace millrace::app
