@@ -1,0 +1,136 @@
+"""Medians, ratios, Markdown and JSON."""
+
+import dataclasses
+import json
+import os
+import platform
+import statistics
+import subprocess
+import time
+from dataclasses import dataclass
+
+from side_by_side.servers import ROOT
+
+
+@dataclass
+class Run:
+    """One wrk run against one contender."""
+
+    round: int
+    requests: int
+    requests_per_second: float
+    p50_us: float
+    p99_us: float
+    user_us: float  # processor time of the server per request
+    system_us: float
+
+    @property
+    def cpu_us(self):
+        return self.user_us + self.system_us
+
+
+METRICS = ("requests_per_second", "p50_us", "p99_us", "user_us", "system_us", "cpu_us")
+
+
+@dataclass
+class Result:
+    scenario: object
+    versions: dict  # contender -> version
+    runs: dict  # contender -> [Run], in rounds
+
+    def median(self, name, metric):
+        return statistics.median(getattr(run, metric) for run in self.runs[name])
+
+    def ratio(self, name, other, metric):
+        """The median of the rounds' ratios: both runs of a round saw the same machine."""
+        pairs = zip(self.runs[name], self.runs[other])
+        return statistics.median(ratio_of(getattr(a, metric), getattr(b, metric))
+                                 for a, b in pairs)
+
+
+def ratio_of(a, b):
+    return a / b if b else float("nan")
+
+
+def markdown_of(result):
+    """One table: a row per contender, then a row of ratios per peer."""
+    lines = [
+        f"### {result.scenario.name}",
+        "",
+        f"{result.scenario.about}; {result.scenario.connections} connections, medians of "
+        f"{len(next(iter(result.runs.values())))} alternating runs.",
+        "",
+        "| | requests/s | p50 us | p99 us | CPU us/request | user | system |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    names = list(result.runs)
+    for name in names:
+        m = {metric: result.median(name, metric) for metric in METRICS}
+        lines.append(
+            f"| {result.versions[name]} | {m['requests_per_second']:,.0f} | {m['p50_us']:,.0f} | "
+            f"{m['p99_us']:,.0f} | {m['cpu_us']:.2f} | {m['user_us']:.2f} | {m['system_us']:.2f} |")
+    for other in names[1:]:
+        r = {metric: result.ratio(names[0], other, metric) for metric in METRICS}
+        lines.append(
+            f"| **{names[0]} / {other}** | {r['requests_per_second']:.2f} | {r['p50_us']:.2f} | "
+            f"{r['p99_us']:.2f} | **{r['cpu_us']:.2f}** | {r['user_us']:.2f} | "
+            f"{r['system_us']:.2f} |")
+    return "\n".join(lines) + "\n"
+
+
+def json_of(result):
+    names = list(result.runs)
+    return {
+        "scenario": result.scenario.name,
+        "connections": result.scenario.connections,
+        "versions": result.versions,
+        "medians": {n: {m: result.median(n, m) for m in METRICS} for n in names},
+        "ratios": {o: {m: result.ratio(names[0], o, m) for m in METRICS} for o in names[1:]},
+        "runs": {n: [dataclasses.asdict(run) for run in result.runs[n]] for n in names},
+    }
+
+
+def processor_model():
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            return next((line.split(":", 1)[1].strip() for line in file
+                         if line.startswith("model name")), platform.machine())
+    except OSError:
+        return platform.machine()
+
+
+def commit():
+    result = subprocess.run(["git", "-C", str(ROOT), "describe", "--always", "--dirty"], text=True,
+                            capture_output=True, check=False)
+    return result.stdout.strip() or "unknown"
+
+
+def machine(placement, duration_s):
+    return {
+        "processor": processor_model(),
+        "processors": len(os.sched_getaffinity(0)),
+        "kernel": platform.release(),
+        "commit": commit(),
+        "placement": str(placement),
+        "duration_s": duration_s,
+        "date": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+    }
+
+
+def heading(facts):
+    return (f"# Side by side, {facts['date']}\n\n"
+            f"Commit {facts['commit']}; {facts['processors']} x {facts['processor']}, Linux "
+            f"{facts['kernel']}; {facts['placement']}; {facts['duration_s']} s per run, one worker "
+            "thread or process per server.\nRatios are medians of the rounds' own ratios; under 1 "
+            "is less than the peer.\n")
+
+
+def write(folder, facts, results):
+    """Writes <time>.md and <time>.json; returns the path of the first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = folder / time.strftime("%Y%m%d-%H%M%S")
+    tables = "\n".join(markdown_of(result) for result in results)
+    stem.with_suffix(".md").write_text(heading(facts) + "\n" + tables)
+    data = {"machine": facts, "results": [json_of(result) for result in results]}
+    stem.with_suffix(".json").write_text(json.dumps(data, indent=1) + "\n")
+    return stem.with_suffix(".md")
