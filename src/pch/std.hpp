@@ -1,0 +1,21 @@
+// Precompiled for every folder of src/: the standard headers that most files include. A file still
+// includes what it uses: the asan and tsan builds precompile nothing and would not compile otherwise.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <coroutine>
+#include <cstdint>
+#include <cstring>
+#include <expected>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
