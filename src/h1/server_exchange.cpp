@@ -19,7 +19,7 @@ ServerExchange::~ServerExchange() {
 }
 
 Result<void> ServerExchange::open(std::size_t start, std::size_t head_bytes) {
-  reset(Clock::now());
+  reset(IoThread::current().turn_time());
   head_.clear();
   decoder_.start(BodyLength::none());
   framing_ = Framing::kNone;
@@ -53,7 +53,7 @@ Result<void> ServerExchange::open(std::size_t start, std::size_t head_bytes) {
 }
 
 void ServerExchange::open_refused() {
-  reset(Clock::now());
+  reset(IoThread::current().turn_time());
   head_.clear();
   decoder_.start(BodyLength::none());
   framing_ = Framing::kNone;

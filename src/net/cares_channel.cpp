@@ -1,21 +1,17 @@
 #include "net/cares_channel.hpp"
 
 #include <algorithm>
-#include <array>
+#include <cstdint>
 #include <limits>
 #include <utility>
 
 #include <ares.h>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <netinet/in.h>
+#include <sys/epoll.h>
 
 namespace millrace::net {
 
 namespace {
-
-using AsioDescriptor =
-    boost::asio::posix::basic_stream_descriptor<boost::asio::io_context::executor_type>;
 
 /// Timeouts in a row before the channel is suspect.
 constexpr int kTimeoutsSuspect = 2;
@@ -72,40 +68,30 @@ struct CaresChannel::Pending {
   std::chrono::seconds ttl{0};
 };
 
-/// A socket of c-ares in the thread's epoll set. Its waits keep it alive and find it closed when
-/// c-ares has given up the descriptor meanwhile.
-struct CaresChannel::Socket : std::enable_shared_from_this<CaresChannel::Socket> {
-  Socket(CaresChannel& c, int fd) : channel(c), descriptor(c.io_.context().get_executor()) {
-    boost::system::error_code ec;
-    descriptor.assign(fd, ec);
-    open = !ec;  // else nobody watches and the query times out
+/// A socket of c-ares, which opens and closes it, in the thread's epoll set: level-triggered,
+/// because c-ares does not always read until would-block.
+struct CaresChannel::Socket final : ReadinessSet::Target {
+  Socket(CaresChannel& c, int f) noexcept : channel(c), fd(f) {}
+  Socket(const Socket&) = delete;
+  Socket& operator=(const Socket&) = delete;
+  ~Socket() { channel.io_.readiness().remove(fd, *this); }
+
+  void want(bool read, bool write) noexcept {
+    const std::uint32_t events = (read ? EPOLLIN : 0U) | (write ? EPOLLOUT : 0U);
+    // When the kernel refuses, nobody watches and the query times out.
+    watched = channel.io_.readiness().watch(fd, *this, events, watched) || watched;
   }
 
-  void wait(bool for_write) {
-    if (!open || !wanted[for_write] || std::exchange(waiting[for_write], true)) return;
-    descriptor.async_wait(for_write ? AsioDescriptor::wait_write : AsioDescriptor::wait_read,
-                          [self = shared_from_this(), for_write](boost::system::error_code) {
-                            self->waiting[for_write] = false;
-                            if (self->open) self->ready(for_write);
-                          });
-  }
-
-  void ready(bool for_write) {
-    const IoThread::Turn turn(channel.io_);
-    channel.socket_ready(descriptor.native_handle(), for_write);
-    wait(for_write);
-  }
-
-  /// The descriptor is c-ares's to close, and it is about to.
-  void release() noexcept {
-    if (std::exchange(open, false)) descriptor.release();
+  void ready(std::uint32_t events) noexcept override {
+    constexpr std::uint32_t kBroken = EPOLLERR | EPOLLHUP;
+    // c-ares may close the socket in there: *this is gone afterwards.
+    channel.socket_ready(fd, (events & (EPOLLIN | kBroken)) != 0,
+                         (events & (EPOLLOUT | kBroken)) != 0);
   }
 
   CaresChannel& channel;
-  AsioDescriptor descriptor;
-  bool open = false;
-  std::array<bool, 2> wanted{};
-  std::array<bool, 2> waiting{};
+  const int fd;
+  bool watched = false;
 };
 
 CaresChannel::CaresChannel(const Options& options)
@@ -173,21 +159,16 @@ void CaresChannel::answered(void* arg, int status, int, ares_addrinfo* info) noe
 void CaresChannel::socket_state(void* arg, int fd, int read, int write) noexcept {
   auto& self = *static_cast<CaresChannel*>(arg);
   if (read == 0 && write == 0) {
-    const auto it = self.sockets_.find(fd);
-    if (it == self.sockets_.end()) return;
-    it->second->release();
-    self.sockets_.erase(it);
+    self.sockets_.erase(fd);
     return;
   }
-  std::shared_ptr<Socket>& socket = self.sockets_[fd];
-  if (!socket) socket = std::make_shared<Socket>(self, fd);
-  socket->wanted = {read != 0, write != 0};
-  socket->wait(false);
-  socket->wait(true);
+  std::unique_ptr<Socket>& socket = self.sockets_[fd];
+  if (!socket) socket = std::make_unique<Socket>(self, fd);
+  socket->want(read != 0, write != 0);
 }
 
-void CaresChannel::socket_ready(int fd, bool writable) {
-  ares_process_fd(channel_, writable ? ARES_SOCKET_BAD : fd, writable ? fd : ARES_SOCKET_BAD);
+void CaresChannel::socket_ready(int fd, bool readable, bool writable) {
+  ares_process_fd(channel_, readable ? fd : ARES_SOCKET_BAD, writable ? fd : ARES_SOCKET_BAD);
   settle();
 }
 

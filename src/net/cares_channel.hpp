@@ -82,7 +82,7 @@ class CaresChannel {
   static void socket_state(void* self, int fd, int read, int write) noexcept;
 
   // Into c-ares; each ends with settle().
-  void socket_ready(int fd, bool writable);
+  void socket_ready(int fd, bool readable, bool writable);
   void timer_due();
   void settle();
   void note_health(int status) noexcept;
@@ -90,7 +90,7 @@ class CaresChannel {
   IoThread& io_;
   const std::size_t addresses_max_;
   ares_channeldata* channel_ = nullptr;
-  std::map<int, std::shared_ptr<Socket>> sockets_;
+  std::map<int, std::unique_ptr<Socket>> sockets_;
   Timer timer_;
   std::vector<std::unique_ptr<Pending>> answered_;
   std::size_t in_flight_ = 0;

@@ -34,6 +34,7 @@ boost::asio::io_context& IoThread::context() noexcept {
 
 void IoThread::stop() {
   reactor_->context.stop();
+  readiness_.interrupt();
 }
 
 void IoThread::post(std::move_only_function<void()> f) {
@@ -41,6 +42,7 @@ void IoThread::post(std::move_only_function<void()> f) {
     const Turn turn(*this);
     f();
   });
+  readiness_.interrupt();
 }
 
 IoThread::~IoThread() {
@@ -120,6 +122,7 @@ void IoThread::end_turn() {
     const Turn turn(*this);
     continuation_posted_ = false;
   });
+  readiness_.interrupt();
 }
 
 DeadlineScope::DeadlineScope(Errc reason, Duration from_now) : reason_(reason) {

@@ -66,8 +66,14 @@ class IoThread {
 
   /// Coarse time: up to one tick (100 ms) old.
   [[nodiscard]] TimePoint coarse_now() const noexcept { return wheel_.now(); }
+  /// When this turn began to be worked off: one reading of the clock for all who ask in it.
+  [[nodiscard]] TimePoint turn_time() noexcept {
+    if (turn_time_ == TimePoint{}) turn_time_ = Clock::now();
+    return turn_time_;
+  }
   void arm(Deadline& d, Duration from_now) noexcept { wheel_.arm(d, from_now); }
   void arm(TimerEntry& e, TimePoint when);
+  [[nodiscard]] TimePoint next_precise_timer() const noexcept { return timers_.earliest(); }
   void disarm(TimerEntry& e) noexcept { timers_.disarm(e); }
   void at_end_of_turn(TurnHook& hook) noexcept {
     if (!hook.is_linked()) hooks_.push_back(hook);
@@ -76,10 +82,12 @@ class IoThread {
   /// Opens a turn; its end drains the ready queue and runs the hooks.
   class Turn {
    public:
-    explicit Turn(IoThread& io) noexcept : io_(io) {}
+    explicit Turn(IoThread& io) noexcept : io_(io) { begin(); }
     Turn(const Turn&) = delete;
     Turn& operator=(const Turn&) = delete;
     ~Turn() { io_.end_turn(); }
+    /// Again, after a sleep inside the turn.
+    void begin() const noexcept { io_.turn_time_ = {}; }
 
    private:
     IoThread& io_;
@@ -108,6 +116,7 @@ class IoThread {
   boost::intrusive::list<TurnHook, boost::intrusive::constant_time_size<false>> hooks_;
   TaskGroup tasks_;
   bool continuation_posted_ = false;
+  TimePoint turn_time_{};  // 0: nobody has asked yet
 };
 
 /// `co_await sleep_until(t)`: precise to the kernel's timer. Fails with the scope's reason when

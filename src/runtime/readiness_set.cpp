@@ -2,12 +2,15 @@
 
 #include "runtime/io_thread.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <system_error>
 #include <utility>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 namespace millrace {
 
@@ -18,13 +21,32 @@ struct ReadinessSet::Watch {
   Descriptor descriptor;
 };
 
-ReadinessSet::ReadinessSet(IoThread& io) : io_(io), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
-  if (epoll_ < 0) throw std::system_error(errno, std::generic_category(), "epoll_create1");
-  watch_ = std::make_unique<Watch>(io, epoll_);
+namespace {
+
+using std::chrono::milliseconds;
+
+/// Throws, having closed what the caller has opened before.
+int checked(int fd, const char* what, int opened_before = -1) {
+  if (fd >= 0) return fd;
+  const int error = errno;
+  if (opened_before >= 0) ::close(opened_before);
+  throw std::system_error(error, std::generic_category(), what);
+}
+
+}  // namespace
+
+ReadinessSet::ReadinessSet(IoThread& io)
+    : io_(io),
+      epoll_(checked(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
+      wake_fd_(checked(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd", epoll_)),
+      watch_(std::make_unique<Watch>(io, epoll_)) {
+  if (!add(wake_fd_, wake_)) throw std::system_error(errno, std::generic_category(), "epoll_ctl");
   arm();
 }
 
-ReadinessSet::~ReadinessSet() = default;
+ReadinessSet::~ReadinessSet() {
+  ::close(wake_fd_);
+}
 
 void ReadinessSet::close() noexcept {
   boost::system::error_code ec;
@@ -33,10 +55,14 @@ void ReadinessSet::close() noexcept {
 }
 
 bool ReadinessSet::add(int fd, Target& target) noexcept {
+  return watch(fd, target, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, false);
+}
+
+bool ReadinessSet::watch(int fd, Target& target, std::uint32_t events, bool watched) noexcept {
   epoll_event event{};
-  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  event.events = events;
   event.data.ptr = &target;
-  return ::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) == 0;
+  return ::epoll_ctl(epoll_, watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
 void ReadinessSet::remove(int fd, Target& target) noexcept {
@@ -46,6 +72,14 @@ void ReadinessSet::remove(int fd, Target& target) noexcept {
     if (events_[i].data.ptr == &target) events_[i].data.ptr = nullptr;
 }
 
+void ReadinessSet::interrupt() noexcept {
+  // Either this thread sees that the other sleeps, or the other sees this before it does (stay).
+  interrupted_.store(true, std::memory_order_seq_cst);
+  if (!asleep_.load(std::memory_order_seq_cst)) return;
+  const std::uint64_t one = 1;
+  (void)!::write(wake_fd_, &one, sizeof(one));  // full means that it is awake already
+}
+
 void ReadinessSet::arm() {
   watch_->descriptor.async_wait(Watch::Descriptor::wait_read,
                                 [this](const boost::system::error_code& ec) {
@@ -53,9 +87,11 @@ void ReadinessSet::arm() {
                                 });
 }
 
-std::size_t ReadinessSet::take_turn() {
+std::size_t ReadinessSet::take_turn(int sleep_ms) {
   const IoThread::Turn turn(io_);
-  const int count = ::epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), 0);
+  const int count =
+      ::epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), sleep_ms);
+  turn.begin();
   event_count_ = count > 0 ? static_cast<std::size_t>(count) : 0;
   for (std::size_t i = 0; i < event_count_; ++i) {
     auto* target = static_cast<Target*>(events_[i].data.ptr);
@@ -64,9 +100,29 @@ std::size_t ReadinessSet::take_turn() {
   return std::exchange(event_count_, 0);
 }
 
+bool ReadinessSet::stay(TimePoint until) {
+  const TimePoint now = Clock::now();
+  const auto left = std::min(until, io_.next_precise_timer()) - now;
+  if (left < milliseconds(1)) return false;
+  asleep_.store(true, std::memory_order_seq_cst);
+  const bool interrupted = interrupted_.load(std::memory_order_seq_cst);
+  const bool worked =
+      !interrupted &&
+      take_turn(static_cast<int>(std::chrono::floor<milliseconds>(left).count())) != 0;
+  asleep_.store(false, std::memory_order_relaxed);
+  if (worked) busy_at_ = now;
+  return worked;
+}
+
 void ReadinessSet::dispatch() {
-  for (int turn = 0; turn < kTurnsPerDispatchMax; ++turn)
-    if (take_turn() < kBusyEventsMin) break;
+  const TimePoint now = Clock::now();
+  const bool busy = now - busy_at_ < kAwayMax;
+  busy_at_ = now;
+  take_turn(0);
+  while (busy && stay(now + kAwayMax)) {
+  }
+  // What was posted until here lies in Asio's queue, where we return to.
+  interrupted_.store(false, std::memory_order_relaxed);
   arm();
 }
 

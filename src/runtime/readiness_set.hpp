@@ -4,14 +4,22 @@
 // Asio's async_wait costs an epoll_ctl per wait, and once it has waited for writing it is woken for
 // it ever after. Here each descriptor is registered once, edge-triggered, for reading, writing and
 // the peer's end (EPOLLRDHUP); waiting for it then costs no system call at all, and one turn wakes
-// everybody who is ready. Asio keeps what it is good at: timers, posting, running handlers. Price:
-// one epoll_wait and one epoll_ctl more per turn, shared by all descriptors that are ready in it.
+// everybody who is ready. Asio keeps what it is good at: timers, posting, running handlers.
+//
+// An idle thread sleeps in Asio. Coming back from there costs an epoll_wait and an epoll_ctl beyond
+// the one epoll_wait of a turn, so a busy thread stays away for a while: it sleeps in this set, for
+// kAwayMax at most, and goes back at once when something is posted (interrupt) or a precise timer
+// is due. What else Asio has to tell, the coarse tick above all, comes that much later.
 //
 // Ownership: targets are owned by whoever added them and must be removed before they die.
-// Thread rule: the io thread that owns it.
+// Thread rule: the io thread that owns it, but for interrupt().
 #pragma once
 
+#include "runtime/deadline_wheel.hpp"
+
 #include <array>
+#include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -39,31 +47,42 @@ class ReadinessSet {
   ReadinessSet& operator=(const ReadinessSet&) = delete;
   ~ReadinessSet();
 
-  /// False, with errno, when the kernel refuses.
+  /// Edge-triggered, for everything. False, with errno, when the kernel refuses.
   [[nodiscard]] bool add(int fd, Target& target) noexcept;
+  /// Level-triggered, for `events`, from now on. `watched`: it was before. Else as add().
+  [[nodiscard]] bool watch(int fd, Target& target, std::uint32_t events, bool watched) noexcept;
   void remove(int fd, Target& target) noexcept;
   /// Lets Asio go; before the io_context dies.
   void close() noexcept;
 
+  /// Asio has got something to do. From any thread, after it was given to Asio.
+  void interrupt() noexcept;
+
  private:
   struct Watch;
+  struct Wake final : Target {
+    void ready(std::uint32_t) noexcept override {}  // the edge is all there is to it
+  };
   /// Events taken per turn; more are left for the next one.
   static constexpr std::size_t kEventsPerTurnMax = 128;
-
-  /// So many at once mean that more have probably come while they were dealt with: the set is asked
-  /// again before Asio is, which saves two system calls.
-  static constexpr std::size_t kBusyEventsMin = 4;
-  /// Then timers and posts get their chance.
-  static constexpr int kTurnsPerDispatchMax = 8;
+  /// How long Asio is left alone at most. A thread that was busy this long ago counts as busy.
+  static constexpr std::chrono::milliseconds kAwayMax{10};
 
   void arm();
   void dispatch();
   /// Wakes whoever is ready and lets them run; how many events there were.
-  std::size_t take_turn();
+  std::size_t take_turn(int sleep_ms);
+  /// A turn that sleeps in this set until something is ready; false when Asio should have a look.
+  bool stay(TimePoint until);
 
   IoThread& io_;
   int epoll_;
+  int wake_fd_;
+  Wake wake_;
   std::unique_ptr<Watch> watch_;
+  TimePoint busy_at_{};
+  std::atomic<bool> interrupted_{false};  // Asio has got something since we left it
+  std::atomic<bool> asleep_{false};       // in this set, not in Asio's
   std::array<epoll_event, kEventsPerTurnMax> events_;
   std::size_t event_count_ = 0;  // > 0 while dispatching
 };
