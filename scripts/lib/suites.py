@@ -3,8 +3,8 @@
     suites.py ROOT SUITE...
 
 Suites: unit, wire, config (GoogleTest, through Meson), integration (unittest, against the binary),
-lint, layers; asan (the first three in build/asan) and tsan (the runtime in build/tsan). A
-suite that ran nothing has failed.
+lint, layers; asan (the first four in build/asan) and tsan (unit tests of what meets several
+threads, in build/tsan). A suite that ran nothing has failed.
 """
 
 import json
@@ -21,8 +21,8 @@ PYTHON = "/usr/bin/python3"
 MESON_SUITES = ("unit", "wire", "config")
 DEFAULT_SUITES = (*MESON_SUITES, "integration", "lint", "layers")
 ALL_SUITES = (*DEFAULT_SUITES, "asan", "tsan")
-# Unit tests of folders whose code runs on several threads by itself.
-THREADED_TESTS = ("runtime",)
+# Unit tests of folders whose code runs on several threads by itself, or is used from several.
+THREADED_TESTS = ("runtime", "net", "client", "server", "proxy")
 MODULE_TIMEOUT_S = 600
 # Sanitizers cost up to this much time; Meson's default limit is 30 s per executable.
 TIMEOUT_MULTIPLIER = {"release": 4, "asan": 10, "tsan": 20}
@@ -164,6 +164,7 @@ class Runner:
         self.build("asan")
         for suite in MESON_SUITES:
             totals.add(self.meson_suite("asan", suite))
+        totals.add(self.integration("asan"))
         return totals
 
     def tsan(self):

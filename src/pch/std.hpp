@@ -1,6 +1,5 @@
 // Precompiled for every folder of src/: the standard headers that most files include. A file still
-// includes what it uses: the asan and tsan builds precompile nothing and would not compile
-// otherwise.
+// includes what it uses: the tsan build precompiles nothing.
 #pragma once
 
 #include <algorithm>

@@ -33,16 +33,19 @@ boost::asio::io_context& IoThread::context() noexcept {
 }
 
 void IoThread::stop() {
+  // Ours for a moment: once told, the thread may end and be destroyed.
+  const std::shared_ptr<Interrupter> interrupter = readiness_.interrupter();
   reactor_->context.stop();
-  readiness_.interrupt();
+  interrupter->interrupt();
 }
 
 void IoThread::post(std::move_only_function<void()> f) {
+  const std::shared_ptr<Interrupter> interrupter = readiness_.interrupter();  // as in stop()
   boost::asio::post(reactor_->context, [this, f = std::move(f)]() mutable {
     const Turn turn(*this);
     f();
   });
-  readiness_.interrupt();
+  interrupter->interrupt();
 }
 
 IoThread::~IoThread() {
@@ -122,7 +125,7 @@ void IoThread::end_turn() {
     const Turn turn(*this);
     continuation_posted_ = false;
   });
-  readiness_.interrupt();
+  readiness_.interrupter()->interrupt();
 }
 
 DeadlineScope::DeadlineScope(Errc reason, Duration from_now) : reason_(reason) {

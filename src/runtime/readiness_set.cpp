@@ -25,28 +25,37 @@ namespace {
 
 using std::chrono::milliseconds;
 
-/// Throws, having closed what the caller has opened before.
-int checked(int fd, const char* what, int opened_before = -1) {
-  if (fd >= 0) return fd;
-  const int error = errno;
-  if (opened_before >= 0) ::close(opened_before);
-  throw std::system_error(error, std::generic_category(), what);
+int checked(int fd, const char* what) {
+  if (fd < 0) throw std::system_error(errno, std::generic_category(), what);
+  return fd;
 }
 
 }  // namespace
 
+Interrupter::Interrupter() : fd_(checked(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")) {}
+
+Interrupter::~Interrupter() {
+  ::close(fd_);
+}
+
+void Interrupter::interrupt() noexcept {
+  // Either this thread sees that the other sleeps, or the other sees this before it does (stay).
+  interrupted_.store(true, std::memory_order_seq_cst);
+  if (!asleep_.load(std::memory_order_seq_cst)) return;
+  const std::uint64_t one = 1;
+  (void)!::write(fd_, &one, sizeof(one));  // full means that it is awake already
+}
+
 ReadinessSet::ReadinessSet(IoThread& io)
     : io_(io),
+      interrupter_(std::make_shared<Interrupter>()),
       epoll_(checked(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
-      wake_fd_(checked(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd", epoll_)),
       watch_(std::make_unique<Watch>(io, epoll_)) {
-  if (!add(wake_fd_, wake_)) throw std::system_error(errno, std::generic_category(), "epoll_ctl");
+  checked(add(interrupter_->fd_, wake_) ? 0 : -1, "epoll_ctl");
   arm();
 }
 
-ReadinessSet::~ReadinessSet() {
-  ::close(wake_fd_);
-}
+ReadinessSet::~ReadinessSet() = default;
 
 void ReadinessSet::close() noexcept {
   boost::system::error_code ec;
@@ -70,14 +79,6 @@ void ReadinessSet::remove(int fd, Target& target) noexcept {
   ::epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);
   for (std::size_t i = 0; i < event_count_; ++i)
     if (events_[i].data.ptr == &target) events_[i].data.ptr = nullptr;
-}
-
-void ReadinessSet::interrupt() noexcept {
-  // Either this thread sees that the other sleeps, or the other sees this before it does (stay).
-  interrupted_.store(true, std::memory_order_seq_cst);
-  if (!asleep_.load(std::memory_order_seq_cst)) return;
-  const std::uint64_t one = 1;
-  (void)!::write(wake_fd_, &one, sizeof(one));  // full means that it is awake already
 }
 
 void ReadinessSet::arm() {
@@ -104,12 +105,12 @@ bool ReadinessSet::stay(TimePoint until) {
   const TimePoint now = Clock::now();
   const auto left = std::min(until, io_.next_precise_timer()) - now;
   if (left < milliseconds(1)) return false;
-  asleep_.store(true, std::memory_order_seq_cst);
-  const bool interrupted = interrupted_.load(std::memory_order_seq_cst);
+  interrupter_->asleep_.store(true, std::memory_order_seq_cst);
+  const bool interrupted = interrupter_->interrupted_.load(std::memory_order_seq_cst);
   const bool worked =
       !interrupted &&
       take_turn(static_cast<int>(std::chrono::floor<milliseconds>(left).count())) != 0;
-  asleep_.store(false, std::memory_order_relaxed);
+  interrupter_->asleep_.store(false, std::memory_order_relaxed);
   if (worked) busy_at_ = now;
   return worked;
 }
@@ -122,7 +123,7 @@ void ReadinessSet::dispatch() {
   while (busy && stay(now + kAwayMax)) {
   }
   // What was posted until here lies in Asio's queue, where we return to.
-  interrupted_.store(false, std::memory_order_relaxed);
+  interrupter_->interrupted_.store(false, std::memory_order_relaxed);
   arm();
 }
 

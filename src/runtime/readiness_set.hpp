@@ -12,7 +12,7 @@
 // is due. What else Asio has to tell, the coarse tick above all, comes that much later.
 //
 // Ownership: targets are owned by whoever added them and must be removed before they die.
-// Thread rule: the io thread that owns it, but for interrupt().
+// Thread rule: the io thread that owns it; interrupt() from any.
 #pragma once
 
 #include "runtime/deadline_wheel.hpp"
@@ -29,6 +29,26 @@
 namespace millrace {
 
 class IoThread;
+
+/// Brings the thread of a set back to Asio. Outlives the set for those who hold it: whoever has
+/// posted the last thing a thread was waiting for finds the thread gone.
+class Interrupter {
+ public:
+  /// Throws std::system_error when there is no descriptor to be had.
+  Interrupter();
+  Interrupter(const Interrupter&) = delete;
+  Interrupter& operator=(const Interrupter&) = delete;
+  ~Interrupter();
+
+  /// Asio has got something to do. From any thread, after it was given to Asio.
+  void interrupt() noexcept;
+
+ private:
+  friend class ReadinessSet;
+  const int fd_;
+  std::atomic<bool> interrupted_{false};  // since the thread left Asio
+  std::atomic<bool> asleep_{false};       // in its set, not in Asio's
+};
 
 class ReadinessSet {
  public:
@@ -55,8 +75,9 @@ class ReadinessSet {
   /// Lets Asio go; before the io_context dies.
   void close() noexcept;
 
-  /// Asio has got something to do. From any thread, after it was given to Asio.
-  void interrupt() noexcept;
+  [[nodiscard]] const std::shared_ptr<Interrupter>& interrupter() const noexcept {
+    return interrupter_;
+  }
 
  private:
   struct Watch;
@@ -76,13 +97,11 @@ class ReadinessSet {
   bool stay(TimePoint until);
 
   IoThread& io_;
+  const std::shared_ptr<Interrupter> interrupter_;
   int epoll_;
-  int wake_fd_;
   Wake wake_;
   std::unique_ptr<Watch> watch_;
   TimePoint busy_at_{};
-  std::atomic<bool> interrupted_{false};  // Asio has got something since we left it
-  std::atomic<bool> asleep_{false};       // in this set, not in Asio's
   std::array<epoll_event, kEventsPerTurnMax> events_;
   std::size_t event_count_ = 0;  // > 0 while dispatching
 };
