@@ -194,6 +194,7 @@ Task<Result<Response>> Client::fetch_once(Request& request) {
       co_return fail(answered.error());
     ++stats_.resent;
     metrics::add(metrics::Metric::kUpstreamRetries);
+    metrics::add(metrics::Metric::kUpstreamRequests);
     connection.reset();
   }
 }

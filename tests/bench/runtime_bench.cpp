@@ -124,7 +124,7 @@ TASK_BENCHMARK(rendezvous_switch) {
 
 Task<void> drain(Numbers& in) {
   for (;;) {
-    const auto item = co_await in.receive();
+    auto item = co_await in.receive();
     benchmark::DoNotOptimize(item);
     if (!item || !*item) co_return;
   }

@@ -1,3 +1,4 @@
+#include "base/metrics.hpp"
 #include "client_fixture.hpp"
 
 #include <thread>
@@ -114,11 +115,13 @@ RawOrigin::Script closes_on_second_request() {
 
 TEST_F(ClientTest, SendsAnIdempotentRequestAgainAfterAKeepAliveRace) {
   RawOrigin origin(closes_on_second_request());
+  const std::uint64_t sent_before = metrics::total(metrics::Metric::kUpstreamRequests);
   run([&]() -> Task<void> {
     Request first = get(origin);
     EXPECT_EQ(co_await fetch_text(first), "0");
     Request second = get(origin);
     EXPECT_EQ(co_await fetch_text(second), "1");
+    EXPECT_EQ(metrics::total(metrics::Metric::kUpstreamRequests) - sent_before, 3u);
     EXPECT_EQ(second.trace.attempts, 2u);
     EXPECT_FALSE(second.trace.reused);
     EXPECT_EQ(client->stats().resent, 1u);
