@@ -92,6 +92,7 @@ std::size_t ReadinessSet::take_turn(int sleep_ms) {
   const IoThread::Turn turn(io_);
   const int count =
       ::epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), sleep_ms);
+  interrupter_->asleep_.store(false, std::memory_order_relaxed);
   turn.begin();
   event_count_ = count > 0 ? static_cast<std::size_t>(count) : 0;
   for (std::size_t i = 0; i < event_count_; ++i) {
@@ -106,13 +107,14 @@ bool ReadinessSet::stay(TimePoint until) {
   const auto left = std::min(until, io_.next_precise_timer()) - now;
   if (left < milliseconds(1)) return false;
   interrupter_->asleep_.store(true, std::memory_order_seq_cst);
-  const bool interrupted = interrupter_->interrupted_.load(std::memory_order_seq_cst);
-  const bool worked =
-      !interrupted &&
-      take_turn(static_cast<int>(std::chrono::floor<milliseconds>(left).count())) != 0;
-  interrupter_->asleep_.store(false, std::memory_order_relaxed);
-  if (worked) busy_at_ = now;
-  return worked;
+  if (interrupter_->interrupted_.load(std::memory_order_seq_cst)) {
+    interrupter_->asleep_.store(false, std::memory_order_relaxed);
+    return false;
+  }
+  if (take_turn(static_cast<int>(std::chrono::floor<milliseconds>(left).count())) == 0)
+    return false;
+  busy_at_ = now;
+  return true;
 }
 
 void ReadinessSet::dispatch() {
