@@ -121,7 +121,8 @@ ThreadStack::ThreadStack(const Shared& shared)
       *pipeline_,
       server::Connections::Options{
           .connections_max = std::max<std::size_t>(config.limits.connections / shared_.threads, 1),
-          .trusted_proxies = to_networks(config.server.trusted_proxies)});
+          .trusted_proxies = to_networks(config.server.trusted_proxies),
+          .proxy_protocol = config.server.proxy_protocol});
 }
 
 void ThreadStack::make_upstreams() {

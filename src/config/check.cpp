@@ -75,6 +75,16 @@ void check_listeners(Reader& reader, const Value& root, const Config& config) {
   }
 }
 
+void check_proxy_protocol(Reader& reader, const Value& root, const Config& config) {
+  if (config.server.proxy_protocol == ProxyProtocol::kOff) return;
+  const auto by_unix = [](const Listener& l) { return l.address->is_unix(); };
+  if (!config.server.trusted_proxies.empty()) return;
+  if (std::ranges::any_of(public_listeners(config), by_unix)) return;
+  reader.error_of(root, "server.proxy_protocol",
+                  "says that proxies send their clients' addresses, and server.trusted_proxies "
+                  "names nobody who is believed");
+}
+
 /// The doors that take a URL from a client: anybody who reaches the listener can use this machine
 /// to fetch.
 bool takes_urls(std::string_view endpoint) {
@@ -254,6 +264,7 @@ void complete(const Value& root, Config& config) {
 
 void check(Reader& reader, const Value& root, const Config& config) {
   check_listeners(reader, root, config);
+  check_proxy_protocol(reader, root, config);
   check_fetch(reader, root, config);
   if (config.limits.target_bytes > config.limits.head_bytes) {
     reader.error_of(root, "limits.target",

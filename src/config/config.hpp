@@ -47,11 +47,15 @@ struct TlsListener {
   friend bool operator==(const TlsListener&, const TlsListener&) = default;
 };
 
+/// May a trusted proxy begin a connection with a PROXY header (haproxy's proxy-protocol.txt)?
+enum class ProxyProtocol : std::uint8_t { kOff, kOptional, kRequired };
+
 /// `[server]`
 struct Server {
   std::vector<Address> listen{{Address::Family::kIpv4, "127.0.0.1", 8080}};
   std::uint32_t threads = 0;  ///< 0: the smaller of CPU affinity and cgroup quota
   std::vector<Network> trusted_proxies;
+  ProxyProtocol proxy_protocol = ProxyProtocol::kOff;
   milliseconds head_timeout{10'000};
   milliseconds idle_timeout{75'000};
   milliseconds write_timeout{30'000};

@@ -55,6 +55,16 @@ std::span<const Choice<LogLevel>> choices() {
 }
 
 template <>
+std::span<const Choice<ProxyProtocol>> choices() {
+  static constexpr auto kChoices = std::to_array<Choice<ProxyProtocol>>({
+      {ProxyProtocol::kOff, "off"},
+      {ProxyProtocol::kOptional, "optional"},
+      {ProxyProtocol::kRequired, "required"},
+  });
+  return kChoices;
+}
+
+template <>
 std::span<const Choice<Balance>> choices() {
   static constexpr auto kChoices = std::to_array<Choice<Balance>>({
       {Balance::kRoundRobin, "round_robin"},
@@ -124,6 +134,11 @@ std::span<const Field<Server>> fields() {
       key<&Server::trusted_proxies>("trusted_proxies",
                                     "Networks whose Forwarded and X-Forwarded-* fields are "
                                     "believed. Empty: nobody's, since anybody can write them."),
+      key<&Server::proxy_protocol>(
+          "proxy_protocol",
+          "Whether trusted proxies may (\"optional\") or must (\"required\") begin a connection "
+          "with a PROXY header, version 1 or 2. Nobody else's is read; \"required\" closes the "
+          "connections of everybody else."),
       key<&Server::head_timeout>("head_timeout",
                                  "From a request's first byte to the end of its head, however "
                                  "slowly it drips: what ends a slowloris.",

@@ -31,7 +31,8 @@ Connections::Accepted Connections::accept_one(int listening, const ListenerShare
                            SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd >= 0) {
     const auto peer = net::SocketAddress::from_raw(reinterpret_cast<sockaddr*>(&storage), length);
-    connections_.spawn(connection(fd, peer.value_or(net::SocketAddress()).unmapped(), share));
+    const net::SocketAddress from = peer.value_or(net::SocketAddress()).unmapped();
+    connections_.spawn(connection(fd, {.peer = from, .local = share.address}, share));
     return Accepted::kSome;
   }
   switch (errno) {
@@ -92,23 +93,29 @@ Task<void> Connections::accept_queued(Descriptor& listening, const ListenerShare
   }
 }
 
-Task<void> Connections::connection(int fd, net::SocketAddress peer, const ListenerShare& share) {
-  const net::SocketAddress& local = share.address;
-  const std::string peer_text = peer.is_unix() ? "unix" : peer.ip().to_string();
-  const std::string local_text = local.is_unix() ? "unix" : local.ip().to_string();
-  const PeerInfo info{.address = peer_text,
-                      .port = peer.port(),
-                      .local_address = local_text,
-                      .local_port = local.port(),
-                      .loopback = peer.is_unix() || peer.ip().is_loopback(),
-                      .trusted_proxy = trusted(peer)};
+Task<void> Connections::connection(int fd, ConnectionEnds ends, const ListenerShare& share) {
   net::Stream stream(fd);
   if (options_.counted) {
     metrics::add(metrics::Metric::kConnectionsAccepted);
     metrics::add(metrics::Metric::kConnectionsActive);
   }
-  if (share.tls == nullptr || co_await handshake(stream, share))
-    co_await h1::serve_connection(std::move(stream), info, pipeline_);
+  const ProxyHeaderRule rule{.wanted = options_.proxy_protocol,
+                             .trusted = trusted(ends.peer),
+                             .patience = pipeline_.limits().head_timeout};
+  if (rule.wanted == config::ProxyProtocol::kOff ||
+      co_await read_proxy_header(stream, rule, ends)) {
+    const auto& [peer, local] = ends;
+    const std::string peer_text = peer.is_unix() ? "unix" : peer.ip().to_string();
+    const std::string local_text = local.is_unix() ? "unix" : local.ip().to_string();
+    const PeerInfo info{.address = peer_text,
+                        .port = peer.port(),
+                        .local_address = local_text,
+                        .local_port = local.port(),
+                        .loopback = peer.is_unix() || peer.ip().is_loopback(),
+                        .trusted_proxy = trusted(peer)};
+    if (share.tls == nullptr || co_await handshake(stream, share))
+      co_await h1::serve_connection(std::move(stream), info, pipeline_);
+  }
   if (options_.counted) metrics::subtract(metrics::Metric::kConnectionsActive);
   below_limit_.set();
 }

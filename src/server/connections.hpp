@@ -7,11 +7,13 @@
 // Thread rule: the io thread on which start() was called.
 #pragma once
 
+#include "config/config.hpp"
 #include "millrace/pipeline.hpp"
 #include "net/address.hpp"
 #include "net/stream.hpp"
 #include "net/tls_context.hpp"
 #include "runtime/io_thread.hpp"
+#include "server/proxy_header.hpp"
 
 #include <cstdint>
 #include <list>
@@ -33,6 +35,8 @@ class Connections {
     /// Connections at once on this thread.
     std::size_t connections_max = 16'384;
     std::vector<net::Network> trusted_proxies;
+    /// May they, or must they, begin their connections with a PROXY header?
+    config::ProxyProtocol proxy_protocol = config::ProxyProtocol::kOff;
     /// Counted in the metrics as connections of clients; the admin address is not.
     bool counted = true;
   };
@@ -66,7 +70,7 @@ class Connections {
   /// What is in the queue of a socket that takes no more.
   [[nodiscard]] Task<void> accept_queued(Descriptor& listening, const ListenerShare& share);
   [[nodiscard]] Accepted accept_one(int fd, const ListenerShare& share);
-  [[nodiscard]] Task<void> connection(int fd, net::SocketAddress peer, const ListenerShare& share);
+  [[nodiscard]] Task<void> connection(int fd, ConnectionEnds ends, const ListenerShare& share);
   [[nodiscard]] Task<Result<void>> handshake(net::Stream& stream, const ListenerShare& share);
   [[nodiscard]] bool trusted(const net::SocketAddress& peer) const noexcept;
 

@@ -124,6 +124,48 @@ TEST_F(ConnectionsTest, TrustedProxiesAreThoseOfTheNetworks) {
   });
 }
 
+TEST_F(ConnectionsTest, ThePeerIsWhomTheProxyHeaderTells) {
+  run([&]() -> Task<void> {
+    net::Listener listener = bind();
+    Connections connections(pipeline_,
+                            {.trusted_proxies = {net::Network::parse("127.0.0.0/8").value()},
+                             .proxy_protocol = config::ProxyProtocol::kOptional});
+    connections.listen({.fd = listener.take(0), .address = listener.address()});
+    const auto answer = [&](std::string header) -> Task<std::string> {
+      WireClient client({.client = connect_to(listener.address())});
+      co_return co_await ask(client, header += kGet);
+    };
+    // Whether it is trusted, and on loopback, is judged anew.
+    std::string got = co_await answer("PROXY TCP4 192.0.2.7 127.0.0.1 1 2\r\n");
+    EXPECT_TRUE(got.ends_with("\n192.0.2.7 at 127.0.0.1\n")) << got;
+    got = co_await answer("PROXY TCP6 ::ffff:192.0.2.7 ::ffff:127.0.0.1 1 2\r\n");
+    EXPECT_TRUE(got.ends_with("\n192.0.2.7 at 127.0.0.1\n")) << got;
+    got = co_await answer("PROXY TCP4 127.0.0.9 127.0.0.1 1 2\r\n");
+    EXPECT_TRUE(got.ends_with("\n127.0.0.9 loopback trusted at 127.0.0.1\n")) << got;
+    got = co_await answer("PROXY UNKNOWN\r\n");
+    EXPECT_TRUE(got.ends_with("\n127.0.0.1 loopback trusted at 127.0.0.1\n")) << got;
+    got = co_await answer("");
+    EXPECT_TRUE(got.ends_with("\n127.0.0.1 loopback trusted at 127.0.0.1\n")) << got;
+    co_await end(connections);
+  });
+}
+
+TEST_F(ConnectionsTest, AProxyHeaderIsABadRequestWhereNobodyAskedForIt) {
+  for (const auto wanted : {config::ProxyProtocol::kOff, config::ProxyProtocol::kOptional}) {
+    run([&]() -> Task<void> {
+      net::Listener listener = bind();
+      Connections connections(pipeline_, {.proxy_protocol = wanted});  // nobody is trusted
+      connections.listen({.fd = listener.take(0), .address = listener.address()});
+      WireClient client({.client = connect_to(listener.address())});
+      EXPECT_TRUE(co_await client.send("PROXY TCP4 192.0.2.7 127.0.0.1 1 2\r\n"));
+      EXPECT_TRUE(co_await client.send(kGet));
+      EXPECT_EQ(co_await client.receive_all(), Ending::kClosed);
+      EXPECT_TRUE(client.received().starts_with("HTTP/1.1 400 ")) << client.received();
+      co_await end(connections);
+    });
+  }
+}
+
 TEST_F(ConnectionsTest, AtTheLimitTheNextOneWaits) {
   run([&]() -> Task<void> {
     net::Listener listener = bind();
