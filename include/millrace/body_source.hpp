@@ -17,6 +17,8 @@ class BodySource {
   [[nodiscard]] virtual http::BodyLength length() const noexcept = 0;
   /// The next piece, empty at the end; valid until the next call. An error aborts the message.
   [[nodiscard]] virtual Task<Result<Bytes>> read() = 0;
+  /// What came behind the body, once read() has given the end; nullptr: nothing.
+  [[nodiscard]] virtual const http::Fields* trailers() const noexcept { return nullptr; }
   /// Begins anew, so that the message may be sent again. False: what was read is gone.
   [[nodiscard]] virtual bool rewind() noexcept { return false; }
 };
@@ -49,6 +51,9 @@ class ExchangeBody final : public BodySource {
 
   [[nodiscard]] http::BodyLength length() const noexcept override { return exchange_.request.body; }
   [[nodiscard]] Task<Result<Bytes>> read() override { return exchange_.read_body(); }
+  [[nodiscard]] const http::Fields* trailers() const noexcept override {
+    return exchange_.request_trailers();
+  }
 
  private:
   Exchange& exchange_;

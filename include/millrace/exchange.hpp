@@ -9,6 +9,8 @@
 // The response goes out in one of two ways:
 //   respond(head, body)                         whole, small, no waiting (64 KiB at most)
 //   start(head); write(bytes)...; finish()      streamed; write waits while the client is slow
+// Where the client asked for a protocol of its own (request.upgrade), start() with status 101 opens a
+// tunnel: from then on read_body() and write() carry its bytes, and finish() ends our side.
 // What a turn wrote leaves in one system call at the end of that turn: no flush is needed, SSE
 // included.
 //
@@ -30,6 +32,17 @@ namespace millrace {
 
 using Bytes = std::span<const char>;
 
+/// What a TLS connection was made for.
+class ServedCertificate {
+ public:
+  /// May a request for `authority` (host[:port]) come over this connection? False: it belongs to
+  /// another one (421). Cheap for the same authority again.
+  [[nodiscard]] virtual bool admits(std::string_view authority) = 0;
+
+ protected:
+  ~ServedCertificate() = default;
+};
+
 /// Who is on the other side of the connection. Lives as long as the connection.
 struct PeerInfo {
   std::string_view address;  ///< IP literal without port; "unix" for a unix socket
@@ -38,6 +51,9 @@ struct PeerInfo {
   std::uint16_t local_port = 0;
   bool loopback = false;
   bool trusted_proxy = false;  ///< in server.trusted_proxies: its forwarding fields are believed
+  /// Subject of the client's verified certificate (RFC 2253, ASCII); empty: it has shown none.
+  std::string_view client_subject = {};
+  ServedCertificate* served = nullptr;  ///< nullptr: not TLS
 };
 
 /// What the access log and the metrics tell of the upstream side; written by proxy and fetch.
@@ -74,6 +90,9 @@ class Exchange {
   /// first where the client waits for it. Errors: kBodyTooLarge, kBodyTruncated, kBodyTooSlow,
   /// kBadChunk, kClientGone, or the scope's reason.
   virtual Task<Result<Bytes>> read_body() = 0;
+  /// The trailer fields that came behind the body, without those that may not come this late
+  /// (RFC 9110 section 6.5.1); nullptr: none. Complete once read_body() has given the end.
+  [[nodiscard]] virtual const http::Fields* request_trailers() const noexcept { return nullptr; }
   /// Caps the body: over `bytes_max` read_body fails with kBodyTooLarge, and `key` (a configuration
   /// key) is named in the answer. Fails at once when the length is known.
   Result<void> limit_body(std::uint64_t bytes_max, std::string_view key);
@@ -88,8 +107,11 @@ class Exchange {
   void start(http::ResponseHead& head);
   /// A piece of the body. Returns when the bytes are taken over; waits while the client is slow.
   virtual Task<Result<void>> write(Bytes bytes) = 0;
-  /// The clean end of the body. Fails (and aborts) when a known length was not reached.
-  virtual Result<void> finish() = 0;
+  /// The clean end of the body. Fails (and aborts) when a known length was not reached. `trailers`
+  /// go out where the client takes them: always over HTTP/2, over HTTP/1.1 with `TE: trailers` and a
+  /// chunked body.
+  Result<void> finish() { return end_body(nullptr); }
+  Result<void> finish(const http::Fields* trailers) { return end_body(trailers); }
   /// start + write + finish, for a body of any size.
   Task<Result<void>> send(http::ResponseHead& head, Bytes body);
 
@@ -109,6 +131,8 @@ class Exchange {
 
   /// The codec's part of start(): serialise and queue. Never waits.
   virtual void write_head(const http::ResponseHead& head) = 0;
+  /// The codec's part of finish().
+  virtual Result<void> end_body(const http::Fields* trailers) = 0;
   /// The codec's part of respond().
   virtual void write_whole(const http::ResponseHead& head, std::string_view body) = 0;
   /// Prepares for the next request of the connection.

@@ -13,6 +13,8 @@
 #include <chrono>
 #include <cstdint>
 
+#include <boost/intrusive/list.hpp>
+
 namespace millrace {
 
 /// Limits of one listener's connections. Configuration keys: server.* and limits.*.
@@ -39,6 +41,17 @@ struct ConnectionLimits {
   std::chrono::milliseconds linger_timeout{2'000};
 };
 
+/// Told once, in the turn in which the server begins to go down. For connections that have
+/// something to say then.
+class DrainWatcher : public boost::intrusive::list_base_hook<
+                         boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+ public:
+  virtual void draining() noexcept = 0;
+
+ protected:
+  ~DrainWatcher() = default;
+};
+
 class Pipeline {
  public:
   virtual ~Pipeline() = default;
@@ -46,6 +59,8 @@ class Pipeline {
   [[nodiscard]] virtual const ConnectionLimits& limits() const noexcept = 0;
   /// The server is going down: answers say `Connection: close`.
   [[nodiscard]] virtual bool draining() const noexcept = 0;
+  /// `watcher` leaves by itself when destroyed. A pipeline that never drains need not listen.
+  virtual void watch_drain(DrainWatcher& watcher) noexcept { (void)watcher; }
 
   /// The head has passed the gate: runs the request hooks, routes. The handler lives as long as the
   /// pipeline.

@@ -181,7 +181,7 @@ Task<Result<Response>> Client::fetch_once(Request& request) {
     h1::ClientConnection& http = connection->http;
     const Result<void> sent =
         http.send({.method = request.method,
-                   .line = {request.method_text, request.target, request.host},
+                   .line = {request.method_text, request.target, request.host, request.upgrade},
                    .fields = request.fields,
                    .body = request.body,
                    .interim = request.interim},

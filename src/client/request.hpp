@@ -26,6 +26,9 @@ struct Timeouts {
   Duration first_byte = std::chrono::seconds(60);
   /// Between two pieces of the answer's body.
   Duration idle = std::chrono::seconds(60);
+  /// A tunnel (WebSocket) in which neither side says anything. Its users ping now and then, or mean
+  /// to be quiet: HAProxy's `timeout tunnel` has the same hour.
+  Duration tunnel = std::chrono::hours(1);
 };
 
 /// What happened, also when the fetch failed.
@@ -46,6 +49,9 @@ struct Request {
   std::string_view target = "/";
   /// The Host field.
   std::string_view host;
+  /// The protocol to go on with ("websocket"); empty: none. An answer of 101 opens a tunnel
+  /// (Response::is_tunnel). Such a request has no body.
+  std::string_view upgrade;
   /// End-to-end fields only: framing, Host and Connection are generated.
   http::Fields fields;
   /// nullptr: none.

@@ -23,7 +23,7 @@ Response::~Response() {
 
 Task<Result<Bytes>> Response::read_wire() {
   const Duration idle = request_->timeouts.idle;
-  if (idle >= std::chrono::seconds(1)) co_return co_await http().read_body();
+  if (idle >= std::chrono::seconds(1) || is_tunnel()) co_return co_await http().read_body();
   DeadlineScope limit(Errc::kUpstreamIdleTimeout, idle);
   co_return co_await in_scope(limit.scope(), http().read_body());
 }

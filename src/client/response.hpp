@@ -39,6 +39,14 @@ class Response {
     return decoder_ != nullptr ? decoded_ : http().body_done();
   }
 
+  /// The fields behind the body, once it was read to its end; nullptr: none.
+  [[nodiscard]] const http::Fields* trailers() const { return http().trailers(); }
+
+  /// The upstream has switched to request.upgrade: read() gives what it says, and send_tunnel()
+  /// begins to send what `source` gives, whose end ends our direction. close() must be awaited.
+  [[nodiscard]] bool is_tunnel() const noexcept { return http().is_tunnel(); }
+  void send_tunnel(BodySource& source) { http().send_tunnel(source); }
+
   /// Undoes the Content-Encoding from here on, if there is one. Before the first read. Error:
   /// kUpstreamBadCoding for one that is unknown.
   [[nodiscard]] Result<void> start_decoding();

@@ -9,7 +9,8 @@ namespace millrace::h1 {
 void BodyDecoder::start(http::BodyLength length) noexcept {
   using Kind = http::BodyLength::Kind;
   left_ = 0;
-  line_bytes_ = extension_bytes_ = trailer_bytes_ = 0;
+  line_bytes_ = extension_bytes_ = 0;
+  trailer_section_.clear();
   switch (length.kind) {
     case Kind::kNone:
       state_ = State::kDone;
@@ -34,7 +35,7 @@ BodyDecoder::Piece BodyDecoder::take(std::string_view bytes, State after) noexce
   return {n, bytes.substr(0, n)};
 }
 
-Result<BodyDecoder::Piece> BodyDecoder::decode(std::string_view bytes) noexcept {
+Result<BodyDecoder::Piece> BodyDecoder::decode(std::string_view bytes) {
   switch (state_) {
     case State::kDone:
       return Piece{};
@@ -63,7 +64,7 @@ Result<BodyDecoder::Piece> BodyDecoder::decode(std::string_view bytes) noexcept 
   return Piece{used, {}};
 }
 
-bool BodyDecoder::step(char c) noexcept {
+bool BodyDecoder::step(char c) {
   switch (state_) {
     case State::kDataCr:
       state_ = State::kDataLf;
@@ -108,8 +109,19 @@ bool BodyDecoder::size_step(char c) noexcept {
   return c == '\r' || c == ';';
 }
 
-bool BodyDecoder::trailer_step(char c) noexcept {
-  if (++trailer_bytes_ > kTrailerBytesMax) return false;
+bool BodyDecoder::trailer_step(char c) {
+  // The empty line at the end counts, but is not part of it.
+  std::size_t end_bytes = 0;
+  if (state_ == State::kEndLf)
+    end_bytes = 2;
+  else if (state_ == State::kTrailerBegin && c == '\r')
+    end_bytes = 1;
+  else
+    trailer_section_.push_back(c);
+  return trailer_section_.size() + end_bytes <= kTrailerBytesMax && trailer_syntax(c);
+}
+
+bool BodyDecoder::trailer_syntax(char c) noexcept {
   switch (state_) {
     case State::kTrailerBegin:
       state_ = c == '\r' ? State::kEndLf : State::kTrailerName;

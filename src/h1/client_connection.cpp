@@ -1,5 +1,7 @@
 #include "h1/client_connection.hpp"
 
+#include "h1/trailers.hpp"
+#include "http/ascii.hpp"
 #include "http/connection.hpp"
 #include "http/gate.hpp"
 
@@ -33,6 +35,7 @@ Result<void> ClientConnection::send(const Outgoing& outgoing, const Timeouts& ti
   timeouts_ = timeouts;
   method_ = outgoing.method;
   interim_ = outgoing.interim;
+  upgrade_ = outgoing.line.upgrade;
   const http::BodyLength length =
       outgoing.body != nullptr ? outgoing.body->length() : http::BodyLength::none();
   ByteBuffer& buffer = out_.buffer();
@@ -69,9 +72,30 @@ Task<void> ClientConnection::send_body(BodySource& source, http::BodyLength leng
       co_return fail_sending(ok.error());
   }
   if (left != 0) co_return fail_sending(Errc::kBodyTruncated);
-  if (chunked) out_.append("0\r\n\r\n");
+  if (chunked) {
+    write_last_chunk(out_.buffer(), source.trailers());
+    out_.queued();
+  }
   if (const auto ok = co_await out_.drain(); !ok) co_return fail_sending(ok.error());
   sent();
+}
+
+void ClientConnection::send_tunnel(BodySource& source) {
+  sender_.spawn(send_raw(source));
+}
+
+Task<void> ClientConnection::send_raw(BodySource& source) {
+  body_touched_ = true;
+  for (;;) {
+    const Result<Bytes> piece = co_await source.read();
+    if (!stream_.is_open()) co_return;
+    if (!piece) co_return fail_sending(piece.error());
+    if (piece->empty()) break;
+    if (const auto ok = co_await out_.write({piece->data(), piece->size()}); !ok)
+      co_return fail_sending(ok.error());
+  }
+  if (const auto ok = co_await out_.drain(); !ok) co_return fail_sending(ok.error());
+  if (stream_.is_open()) stream_.shutdown_write();
 }
 
 Task<Result<void>> ClientConnection::write_piece(Bytes piece, bool chunked) {
@@ -149,6 +173,19 @@ Task<Result<void>> ClientConnection::read_head() {
   }
 }
 
+// RFC 9110 section 7.8: to what was asked for, and nothing else.
+bool ClientConnection::is_upgrade_answer() const noexcept {
+  return head_.status == 101 && !upgrade_.empty() &&
+         http::connection_options(fields_).upgrade && fields_.count(http::FieldId::kUpgrade) == 1 &&
+         http::iequals(fields_.value_or(http::FieldId::kUpgrade, {}), upgrade_);
+}
+
+void ClientConnection::keep_trailers() {
+  if (trailers_ != nullptr || decoder_.trailer_section().empty()) return;
+  trailers_ = std::make_unique<http::Fields>();
+  parse_trailers(decoder_.trailer_section(), *trailers_);
+}
+
 Result<bool> ClientConnection::take_head() {
   for (;;) {
     const Result<std::size_t> size = scanner_.scan(in_.view());
@@ -162,11 +199,11 @@ Result<bool> ClientConnection::take_head() {
         http::judge_response(head_.status, method_, head_.version, fields_, limits_);
     if (!length) return fail(length.error());
     in_.skip(*size);
-    if (head_.status >= 200) {
-      length_ = *length;
+    if (head_.status >= 200 || is_upgrade_answer()) {
+      length_ = head_.status == 101 ? http::BodyLength::until_close() : *length;
       break;
     }
-    // No upgrade was asked for, so 101 is no answer to anything.
+    // Where no upgrade was asked for, 101 is no answer to anything.
     if (head_.status == 101 || ++interims_ > interim_max_) return fail(Errc::kUpstreamBadMessage);
     if (interim_ != nullptr) interim_->interim(head_.status, fields_);
     if (in_.empty()) in_.clear();
@@ -212,7 +249,8 @@ Task<Result<Bytes>> ClientConnection::read_body() {
     }
     choose_block();
     if (stream_.is_open())
-      stream_.set_deadline(Direction::kRead, timeouts_.idle, Errc::kUpstreamIdleTimeout);
+      stream_.set_deadline(Direction::kRead, is_tunnel() ? Duration::max() : timeouts_.idle,
+                           Errc::kUpstreamIdleTimeout);
     if (const auto filled = co_await fill(body_in_, body_block_bytes_); !filled)
       co_return fail(filled.error());
     rest_ = body_in_.view();
@@ -236,6 +274,8 @@ void ClientConnection::reset() noexcept {
   fields_.clear();
   scanner_.reset();
   decoder_.start(http::BodyLength::none());
+  trailers_.reset();
+  upgrade_ = {};
   interims_ = 0;
   body_block_bytes_ = ByteBuffer::kMediumBytes;
   sent_at_ = {};

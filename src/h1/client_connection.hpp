@@ -20,13 +20,14 @@
 #include "h1/body_decoder.hpp"
 #include "h1/head_parser.hpp"
 #include "h1/head_writer.hpp"
-#include "h1/output.hpp"
+#include "net/output.hpp"
 #include "http/head.hpp"
 #include "http/head_scan.hpp"
 #include "millrace/body_source.hpp"
 #include "net/stream.hpp"
 #include "runtime/task_group.hpp"
 
+#include <memory>
 #include <string_view>
 
 namespace millrace::h1 {
@@ -52,8 +53,8 @@ class ClientConnection {
   };
 
   /// What to send. `fields` without framing, Host and hop-by-hop fields; views need to live until
-  /// send() returns, `body` (nullptr: none) until it is sent, `interim` (nullptr: passed over)
-  /// until read_head() returns.
+  /// send() returns (line.upgrade: until read_head() does), `body` (nullptr: none) until it is sent,
+  /// `interim` (nullptr: passed over) until read_head() returns.
   struct Outgoing {
     http::Method method = http::Method::kGet;
     RequestLine line;
@@ -61,6 +62,8 @@ class ClientConnection {
     BodySource* body = nullptr;
     InterimSink* interim = nullptr;
   };
+  // line.upgrade asks for another protocol. An answer of 101 then opens a tunnel: send_tunnel()
+  // begins our direction of it, read_body() is the other. Without a 101 it is an answer like any.
 
   struct Timeouts {
     /// From the end of sending to the end of the final response's head: kFirstByteTimeout.
@@ -89,6 +92,17 @@ class ClientConnection {
   [[nodiscard]] http::Fields& fields() noexcept { return fields_; }
   [[nodiscard]] const http::Fields& fields() const noexcept { return fields_; }
   [[nodiscard]] http::BodyLength body_length() const noexcept { return length_; }
+
+  /// After a 101: sends what `source` gives until its end, which ends our direction. `source` must
+  /// live until stop() was awaited or sending() is false.
+  void send_tunnel(BodySource& source);
+  [[nodiscard]] bool is_tunnel() const noexcept { return head_done_ && head_.status == 101; }
+
+  /// The fields behind the body, once it was read to its end; nullptr: none.
+  [[nodiscard]] const http::Fields* trailers() {
+    if (decoder_.done()) keep_trailers();
+    return trailers_.get();
+  }
 
   /// The next piece; empty at the clean end. Errors: kUpstreamTruncated, kUpstreamReset,
   /// kUpstreamBadMessage, kUpstreamIdleTimeout, the scope's, the source's.
@@ -124,6 +138,9 @@ class ClientConnection {
 
  private:
   Task<void> send_body(BodySource& source, http::BodyLength length);
+  Task<void> send_raw(BodySource& source);
+  [[nodiscard]] bool is_upgrade_answer() const noexcept;
+  void keep_trailers();
   Task<Result<void>> write_piece(Bytes piece, bool chunked);
   void fail_sending(Error error) noexcept;
   void sent() noexcept;
@@ -136,17 +153,19 @@ class ClientConnection {
   void choose_block() noexcept;
 
   net::Stream stream_;
-  Output out_;
+  net::Output out_;
   TaskGroup sender_;
   ByteBuffer in_;          // the head, and what came with it
   ByteBuffer body_in_;     // what was read after that
   std::string_view rest_;  // not yet decoded, in one of the two
   http::Fields fields_;
+  std::unique_ptr<http::Fields> trailers_;
   http::HeadScanner scanner_;
   BodyDecoder decoder_;
   RawResponse head_;
   http::BodyLength length_;
   InterimSink* interim_ = nullptr;
+  std::string_view upgrade_;  // what was asked for; lives as long as the request
   Timeouts timeouts_;
   TimePoint sent_at_{};
   const http::HeadLimits limits_;

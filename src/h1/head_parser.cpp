@@ -126,6 +126,8 @@ Result<void> parse_response(std::string_view head, RawResponse& raw, http::Field
   ResponseParser parser(raw, fields);
   if (put_head(parser, head)) return fail(Errc::kUpstreamBadMessage);
   if (!parser.is_header_done()) return fail(Errc::kUpstreamBadMessage);
+  // Beast takes any three digits: "020" would go on as an interim answer that nobody understands.
+  if (raw.status < 100) return fail(Errc::kUpstreamBadMessage);
   const auto version = http::version_of(parser.version);
   if (!version) return fail(Errc::kUpstreamBadMessage);
   raw.version = *version;

@@ -2,11 +2,8 @@
 
 #include "http/date.hpp"
 
-#include <array>
 #include <charconv>
 #include <cstring>
-
-#include <time.h>
 
 namespace millrace::h1 {
 namespace {
@@ -46,37 +43,15 @@ std::size_t fields_bytes(const http::Fields& fields) noexcept {
   return total;
 }
 
+void put_upgrade(Cursor& c, std::string_view protocol, std::string_view options) noexcept {
+  c.put_field("Connection", options);
+  c.put_field("Upgrade", protocol);
+}
+
 bool is_framing(FieldId id) noexcept {
   return id == FieldId::kContentLength || id == FieldId::kTransferEncoding ||
-         id == FieldId::kConnection || id == FieldId::kKeepAlive || id == FieldId::kProxyConnection;
-}
-
-/// RFC 9110 section 8.6: never in 1xx and 204; in 304 only what a 200 would have said, which an
-/// answer made without a body does not know.
-bool says_length(const http::ResponseHead& head) noexcept {
-  if (!head.body.is_known() || head.status < 200 || head.status == 204) return false;
-  return head.status != 304 || head.body.bytes != 0;
-}
-
-/// The Date line of this second: formatting costs more than the clock.
-std::string_view date_line() noexcept {
-  struct Cache {
-    time_t second = -1;
-    std::array<char, 64> text{};
-    std::size_t size = 0;
-  };
-  static thread_local Cache cache;
-  timespec now{};
-  ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
-  if (now.tv_sec != cache.second) {
-    Cursor c(cache.text.data());
-    std::array<char, http::kDateBytes> text;
-    c.put_field("Date", http::format_date(
-                            std::chrono::sys_seconds(std::chrono::seconds(now.tv_sec)), text));
-    cache.size = c.written();
-    cache.second = now.tv_sec;
-  }
-  return {cache.text.data(), cache.size};
+         id == FieldId::kConnection || id == FieldId::kKeepAlive || id == FieldId::kProxyConnection ||
+         id == FieldId::kUpgrade;
 }
 
 void put_status_line(Cursor& c, int status) noexcept {
@@ -92,7 +67,8 @@ void put_status_line(Cursor& c, int status) noexcept {
 
 void write_response_head(ByteBuffer& out, const http::ResponseHead& head,
                          const ResponseFraming& framing) {
-  const std::size_t bytes = fields_bytes(head.fields) + kFramingBytesMax;
+  const std::size_t bytes =
+      fields_bytes(head.fields) + framing.upgrade.size() + kFramingBytesMax;
   Cursor c(out.prepare(bytes).data());
   put_status_line(c, head.status);
   bool has_date = false;
@@ -101,16 +77,17 @@ void write_response_head(ByteBuffer& out, const http::ResponseHead& head,
     has_date = has_date || f.id == FieldId::kDate;
     c.put_field(f.name, f.value);
   }
-  if (!has_date) c.put(date_line());
+  if (!has_date) c.put_field("Date", http::date_now());
   if (framing.chunked) {
     c.put("Transfer-Encoding: chunked\r\n");
   } else if (framing.zero_length) {
     c.put("Content-Length: 0\r\n");
-  } else if (says_length(head)) {
+  } else if (http::says_length(head)) {
     c.put("Content-Length: ");
     c.put_number(head.body.bytes);
     c.put("\r\n");
   }
+  if (!framing.upgrade.empty()) put_upgrade(c, framing.upgrade, "Upgrade");
   if (framing.close) c.put("Connection: close\r\n");
   if (framing.keep_alive && !framing.close) c.put("Connection: keep-alive\r\n");
   c.put("\r\n");
@@ -129,15 +106,24 @@ void write_interim_head(ByteBuffer& out, int status, const http::Fields& fields)
 void write_request_head(ByteBuffer& out, const RequestLine& line, const http::Fields& fields,
                         http::BodyLength body, bool expects_body) {
   const std::size_t bytes = line.method.size() + line.target.size() + line.host.size() +
-                            fields_bytes(fields) + kFramingBytesMax;
+                            line.upgrade.size() + fields_bytes(fields) + kFramingBytesMax;
   Cursor c(out.prepare(bytes).data());
   c.put(line.method);
   c.put(" ");
   c.put(line.target);
   c.put(" HTTP/1.1\r\n");
   c.put_field("Host", line.host);
-  for (const http::Field& f : fields)
-    if (!is_framing(f.id) && f.id != FieldId::kHost) c.put_field(f.name, f.value);
+  bool has_te = false;
+  for (const http::Field& f : fields) {
+    if (is_framing(f.id) || f.id == FieldId::kHost) continue;
+    c.put_field(f.name, f.value);
+    has_te = has_te || f.id == FieldId::kTe;
+  }
+  // RFC 9110 sections 7.8 and 10.1.4.
+  if (!line.upgrade.empty())
+    put_upgrade(c, line.upgrade, has_te ? "Upgrade, TE" : "Upgrade");
+  else if (has_te)
+    c.put("Connection: TE\r\n");
   if (body.kind == http::BodyLength::Kind::kUnknown) {
     c.put("Transfer-Encoding: chunked\r\n");
   } else if (body.is_known() || expects_body) {
@@ -145,6 +131,15 @@ void write_request_head(ByteBuffer& out, const RequestLine& line, const http::Fi
     c.put_number(body.bytes);
     c.put("\r\n");
   }
+  c.put("\r\n");
+  out.commit(c.written());
+}
+
+void write_last_chunk(ByteBuffer& out, const http::Fields* trailers) {
+  Cursor c(out.prepare((trailers != nullptr ? fields_bytes(*trailers) : 0) + 8).data());
+  c.put("0\r\n");
+  if (trailers != nullptr)
+    for (const http::Field& f : *trailers) c.put_field(f.name, f.value);
   c.put("\r\n");
   out.commit(c.written());
 }

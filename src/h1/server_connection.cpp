@@ -15,15 +15,26 @@ class ServerConnection {
         peer_(peer),
         scanner_(http::HeadKind::kRequest, pipeline.limits().head) {}
 
-  Task<void> run();
+  /// False: the client speaks HTTP/2, and take_over() has what it said.
+  Task<bool> run();
+  [[nodiscard]] Handover take_over() noexcept {
+    return {std::move(io_.stream), std::move(io_.input)};
+  }
 
  private:
   enum class Read : std::uint8_t { kGot, kBlocked, kOver };
 
+  // The head that HTTP/2's connection preface begins with, so that HTTP/1 servers understand enough
+  // of it to refuse.
+  static constexpr std::string_view kHttp2Head = "PRI * HTTP/2.0\r\n\r\n";
   /// Answers are gathered up to here before the client must take some.
   static constexpr std::size_t kHeldBytesMax = 64 * 1024;
 
   ServerExchange& exchange();
+  [[nodiscard]] bool is_http2(std::size_t head_bytes) const noexcept {
+    return head_bytes == kHttp2Head.size() && !served_ && !io_.stream.is_tls() &&
+           io_.input.view().starts_with(kHttp2Head);
+  }
   Read read_some();
   void prepare_wait();
   void wait_failed(Error error);
@@ -101,7 +112,7 @@ void ServerConnection::refuse(Error error) {
   if (!e.started()) io_.pipeline.refuse(e, error);
 }
 
-Task<void> ServerConnection::run() {
+Task<bool> ServerConnection::run() {
   while (open_) {
     const auto head_bytes = scanner_.scan(io_.input.view());
     if (!head_bytes) {
@@ -124,6 +135,7 @@ Task<void> ServerConnection::run() {
       continue;
     }
 
+    if (is_http2(*head_bytes)) co_return false;
     ServerExchange& e = exchange();
     const auto opened = e.open(scanner_.start(), *head_bytes);
     scanner_.reset();
@@ -150,6 +162,7 @@ Task<void> ServerConnection::run() {
     }
   }
   co_await close_gracefully();
+  co_return true;
 }
 
 Task<void> ServerConnection::close_gracefully() {
@@ -184,9 +197,11 @@ net::IoResult ServerConnection::dump_some() {
 
 }  // namespace
 
-Task<void> serve_connection(net::Stream stream, const PeerInfo& peer, Pipeline& pipeline) {
+Task<std::optional<Handover>> serve_connection(net::Stream stream, const PeerInfo& peer,
+                                               Pipeline& pipeline) {
   ServerConnection connection(std::move(stream), peer, pipeline);
-  co_await connection.run();
+  if (co_await connection.run()) co_return std::nullopt;
+  co_return connection.take_over();
 }
 
 }  // namespace millrace::h1

@@ -2,6 +2,9 @@
 
 #include "h1/head_parser.hpp"
 #include "h1/head_writer.hpp"
+#include "h1/trailers.hpp"
+#include "http/ascii.hpp"
+#include "millrace/body_pace.hpp"
 
 #include <algorithm>
 
@@ -27,6 +30,7 @@ Result<void> ServerExchange::open(std::size_t start, std::size_t head_bytes) {
   continue_owed_ = false;
   keep_alive_asked_10_ = false;
   waited_for_body_ = {};
+  trailers_.reset();
   scope_.emplace();
 
   http::RawRequest raw;
@@ -47,8 +51,10 @@ Result<void> ServerExchange::open(std::size_t start, std::size_t head_bytes) {
   body_bytes_max_ = io_.pipeline.limits().body_bytes_max;
   body_limit_key_ = "limits.body";
   if (head_.body.is_known() && head_.body.bytes > body_bytes_max_) return fail(body_too_large());
-  // What follows a CONNECT may be meant for the tunnel: it is never read as a request.
-  close_ = !verdict->keep_alive || io_.pipeline.draining() || head_.method == Method::kConnect;
+  // What follows may be meant for a tunnel that we refuse: it is never read as a request.
+  const bool early_bytes = head_.method == Method::kConnect ||
+                           (!head_.upgrade.empty() && !io_.input.empty());
+  close_ = !verdict->keep_alive || io_.pipeline.draining() || early_bytes;
   return {};
 }
 
@@ -108,6 +114,23 @@ std::string_view ServerExchange::buffered_body() const noexcept {
   return io_.input.empty() ? body_buffer_.view() : io_.input.view();
 }
 
+// From here on both directions are the tunnel's. The client's end is read, not watched for: it may
+// have said everything and still be waiting for the rest.
+void ServerExchange::open_tunnel() noexcept {
+  end_watch();
+  io_.output.on_failure(&*scope_);
+  decoder_.start(BodyLength::until_close());
+  body_bytes_max_ = UINT64_MAX;
+  framing_ = Framing::kTunnel;
+  close_ = true;
+}
+
+void ServerExchange::keep_trailers() {
+  if (decoder_.trailer_section().empty()) return;
+  trailers_ = std::make_unique<http::Fields>();
+  parse_trailers(decoder_.trailer_section(), *trailers_);
+}
+
 void ServerExchange::consume_body(std::size_t n) noexcept {
   if (!io_.input.empty())
     io_.input.skip(n);
@@ -119,6 +142,7 @@ Task<Result<Bytes>> ServerExchange::read_body() {
   for (;;) {
     if (decoder_.done()) {
       if (gone_.wanted) IoThread::current().at_end_of_turn(gone_);
+      if (trailers_ == nullptr) keep_trailers();
       co_return Bytes{};
     }
     if (const std::string_view buffered = buffered_body(); !buffered.empty()) {
@@ -137,34 +161,32 @@ Task<Result<Bytes>> ServerExchange::read_body() {
       close_ = true;
       co_return fail(filled.error());
     }
+    if (body_buffer_.empty()) co_return Bytes{};  // the end of a tunnel
   }
 }
 
 Duration ServerExchange::body_patience() const noexcept {
-  const ConnectionLimits& limits = io_.pipeline.limits();
-  const Duration idle = limits.body_idle_timeout;
-  if (limits.body_rate_min == 0) return idle;
-  const auto earned = std::chrono::seconds(
-      std::min<std::uint64_t>(received_bytes_ / limits.body_rate_min, 24 * 3600));
-  return std::min<Duration>(idle, limits.body_rate_grace + earned - waited_for_body_);
+  if (framing_ == Framing::kTunnel) return Duration::max();  // whoever opened it keeps the time
+  return millrace::body_patience(io_.pipeline.limits(), received_bytes_, waited_for_body_);
 }
 
 Task<Result<void>> ServerExchange::fill() {
   const std::uint64_t certain = decoder_.certain_bytes();
   const bool small = certain != 0 && certain <= ByteBuffer::kSmallBytes;
   body_buffer_.clear();
-  if (body_buffer_.capacity() == 0)
-    body_buffer_.prepare(1, small ? ByteBuffer::kSmallBytes : ByteBuffer::kLargeBytes);
   for (;;) {
-    std::span<char> room = body_buffer_.prepare(1);
+    std::span<char> room =
+        body_buffer_.prepare(1, small ? ByteBuffer::kSmallBytes : ByteBuffer::kLargeBytes);
     if (certain != 0 && certain < room.size()) room = room.first(static_cast<std::size_t>(certain));
     const net::IoResult r = io_.read_some(room);
     if (r.done()) {
       body_buffer_.commit(r.bytes);
       co_return Result<void>{};
     }
+    if (r.end() && framing_ == Framing::kTunnel) co_return Result<void>{};
     if (r.end()) co_return fail(Errc::kBodyTruncated);
     if (r.error()) co_return fail(Errc::kClientGone, r.os_error);
+    body_buffer_.release();  // a slow body must not hold memory
     const TimePoint began = IoThread::current().coarse_now();
     io_.stream.set_deadline(r.want, body_patience(), Errc::kBodyTooSlow);
     const auto ready = co_await io_.wait(r.want);
@@ -211,7 +233,10 @@ void ServerExchange::write_head(const http::ResponseHead& head) {
   const bool bodiless = head_.method == Method::kHead || http::status_forbids_body(head.status);
   const Kind kind = head.body.kind;
   ResponseFraming wire;
-  if (bodiless || kind == Kind::kNone) {
+  if (head.status == 101 && !head_.upgrade.empty()) {
+    open_tunnel();
+    wire.upgrade = head_.upgrade;
+  } else if (bodiless || kind == Kind::kNone) {
     framing_ = Framing::kNone;
   } else if (kind == Kind::kKnown) {
     framing_ = Framing::kLength;
@@ -226,7 +251,7 @@ void ServerExchange::write_head(const http::ResponseHead& head) {
   // The body of a request that waits for 100 will not be read: this connection ends here.
   if (continue_owed_ && !decoder_.done()) close_ = true;
   if (io_.pipeline.draining()) close_ = true;
-  wire.close = close_;
+  wire.close = close_ && framing_ != Framing::kTunnel;
   wire.keep_alive = keep_alive_asked_10_;
   if (kind == Kind::kNone && !bodiless) {
     // A response without a body still says so, or the client would wait for the connection's end.
@@ -265,12 +290,19 @@ Task<Result<void>> ServerExchange::write(Bytes bytes) {
   co_return Result<void>{};
 }
 
-Result<void> ServerExchange::finish() {
+Result<void> ServerExchange::end_body(const http::Fields* trailers) {
   if (framing_ == Framing::kLength && left_to_send_ != 0) {
     close_ = true;
     return fail(Errc::kInternal);
   }
-  if (framing_ == Framing::kChunked) io_.output.append("0\r\n\r\n");
+  if (framing_ == Framing::kChunked) {
+    // RFC 9110 section 6.5.1: not unless the client said that it takes them.
+    const bool takes_trailers =
+        trailers != nullptr &&
+        http::list_has_token(head_.fields.value_or(http::FieldId::kTe, {}), "trailers");
+    write_last_chunk(io_.output.buffer(), takes_trailers ? trailers : nullptr);
+    io_.output.queued();
+  }
   finished_ = true;
   return io_.output.status();
 }

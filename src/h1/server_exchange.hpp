@@ -6,12 +6,13 @@
 
 #include "base/byte_buffer.hpp"
 #include "h1/body_decoder.hpp"
-#include "h1/output.hpp"
+#include "net/output.hpp"
 #include "http/gate.hpp"
 #include "millrace/exchange.hpp"
 #include "millrace/pipeline.hpp"
 #include "net/stream.hpp"
 
+#include <memory>
 #include <optional>
 
 namespace millrace::h1 {
@@ -23,7 +24,7 @@ struct ServerIo {
   static constexpr unsigned kReadsInARowMax = 16;
 
   net::Stream stream;
-  Output output;
+  net::Output output;
   ByteBuffer input;
   Pipeline& pipeline;
 
@@ -77,18 +78,19 @@ class ServerExchange final : public Exchange {
   /// Only the connection's end tells the client where the response ends: an abort must not look
   /// like it.
   [[nodiscard]] bool ends_with_connection() const noexcept {
-    return started() && framing_ == Framing::kUntilClose;
+    return started() && (framing_ == Framing::kUntilClose || framing_ == Framing::kTunnel);
   }
 
   // Exchange
   Task<Result<Bytes>> read_body() override;
   void interim(int status, const http::Fields& fields) override;
   Task<Result<void>> write(Bytes bytes) override;
-  Result<void> finish() override;
+  Result<void> end_body(const http::Fields* trailers) override;
+  const http::Fields* request_trailers() const noexcept override { return trailers_.get(); }
 
  private:
   /// What the response's body needs on the wire.
-  enum class Framing : std::uint8_t { kNone, kLength, kChunked, kUntilClose };
+  enum class Framing : std::uint8_t { kNone, kLength, kChunked, kUntilClose, kTunnel };
   /// A body that nobody reads is taken in up to here to keep the connection.
   static constexpr std::size_t kDiscardBytesMax = 256 * 1024;
 
@@ -97,6 +99,8 @@ class ServerExchange final : public Exchange {
 
   [[nodiscard]] std::string_view buffered_body() const noexcept;
   void consume_body(std::size_t n) noexcept;
+  void open_tunnel() noexcept;
+  void keep_trailers();
   [[nodiscard]] Task<Result<void>> fill();
   /// How long the next wait for body bytes may last, from the body's rate so far.
   [[nodiscard]] Duration body_patience() const noexcept;
@@ -117,6 +121,7 @@ class ServerExchange final : public Exchange {
   ServerIo& io_;
   http::RequestHead head_;
   BodyDecoder decoder_;
+  std::unique_ptr<http::Fields> trailers_;  // nullptr: none, as nearly always
   ByteBuffer body_buffer_;
   std::optional<Scope> scope_;
   GoneWatch gone_;

@@ -6,6 +6,8 @@
 #include <array>
 #include <cstring>
 
+#include <time.h>
+
 namespace millrace::http {
 namespace {
 
@@ -173,6 +175,18 @@ std::string_view format_date(sys_seconds time, std::span<char, kDateBytes> out) 
   put_two(at + 20, second_of_day / 60 % 60);
   put_two(at + 23, second_of_day % 60);
   return {at, kDateBytes};
+}
+
+std::string_view date_now() noexcept {
+  static thread_local std::array<char, kDateBytes> text;
+  static thread_local time_t second = -1;
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
+  if (now.tv_sec != second) {
+    second = now.tv_sec;
+    format_date(sys_seconds(std::chrono::seconds(second)), text);
+  }
+  return {text.data(), text.size()};
 }
 
 std::optional<sys_seconds> parse_date(std::string_view text, sys_seconds now) noexcept {

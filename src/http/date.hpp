@@ -1,6 +1,6 @@
 // Dates in HTTP (RFC 9110 section 5.6.7), without a locale and without the C library's time zone.
 //
-// Thread rule: pure functions.
+// Thread rule: pure functions, but for date_now's text, which is per thread.
 #pragma once
 
 #include <chrono>
@@ -18,6 +18,10 @@ inline constexpr std::size_t kDateBytes = 29;
 /// nearest one inside.
 std::string_view format_date(std::chrono::sys_seconds time,
                              std::span<char, kDateBytes> out) noexcept;
+
+/// The time of day as IMF-fixdate, at most a few milliseconds old. Formatted once a second and
+/// thread; the view lives until the next call on this thread.
+[[nodiscard]] std::string_view date_now() noexcept;
 
 /// IMF-fixdate, or one of the obsolete two: "Sunday, 06-Nov-94 08:49:37 GMT" and
 /// "Sun Nov  6 08:49:37 1994". The day's name must be one but need not fit the date. A two-digit

@@ -167,6 +167,11 @@ std::string_view field_name(FieldId id) noexcept {
   return kNames[static_cast<std::size_t>(id)];
 }
 
+std::string_view lower_field_name(FieldId id) noexcept {
+  const auto index = static_cast<std::size_t>(id);
+  return {kPatterns[index].lower.data(), kNames[index].size()};
+}
+
 void Fields::set(FieldId id, std::string_view value) {
   remove(id);
   add(id, value);

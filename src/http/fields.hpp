@@ -80,6 +80,8 @@ enum class FieldId : std::uint8_t {
 [[nodiscard]] FieldId field_id(std::string_view name) noexcept;
 /// The canonical spelling ("Content-Length"); empty for kOther.
 [[nodiscard]] std::string_view field_name(FieldId id) noexcept;
+/// The same in lower case, as HTTP/2 wants it.
+[[nodiscard]] std::string_view lower_field_name(FieldId id) noexcept;
 
 struct Field {
   std::string_view name;

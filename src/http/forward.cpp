@@ -50,6 +50,15 @@ bool is_claim_about_client(std::string_view name) noexcept {
   return istarts_with(name, "x-forwarded-") || iequals(name, "x-real-ip");
 }
 
+constexpr std::string_view kClientSubject = "X-Forwarded-Client-Subject";
+
+void add_client_subject(const Fields& from, const Hop& hop, Fields& to) {
+  if (hop.client_subject.empty()) return;
+  for (const Field& field : from)
+    if (hop.trusted && iequals(field.name, kClientSubject)) return;
+  to.add_copy(kClientSubject, hop.client_subject);
+}
+
 bool may_be_nominated(std::string_view name) noexcept {
   return field_id(name) == FieldId::kOther && !is_claim_about_client(name) &&
          !istarts_with(name, "content-") && !istarts_with(name, "sec-");
@@ -151,6 +160,7 @@ void forward_request(const Fields& from, const Hop& hop, Fields& to) {
   }
   if (takes_trailers) to.add(FieldId::kTe, "trailers");
   add_forwarded(from, hop, to);
+  add_client_subject(from, hop, to);
 }
 
 void forward_response(const Fields& from, Fields& to) {

@@ -28,6 +28,7 @@ struct Hop {
   std::string_view authority;  ///< what the client asked for: RequestHead::authority
   bool https = false;          ///< how it asked
   bool trusted = false;  ///< the peer is a proxy of server.trusted_proxies: it may be believed
+  std::string_view client_subject = {};  ///< of its verified certificate; empty: none
 };
 
 /// Appends what goes upstream of a request to `to`. Besides the above, Host and Expect are left
@@ -37,7 +38,8 @@ struct Hop {
 /// X-Forwarded-For, -Proto and -Host and Forwarded (RFC 7239) are generated from `hop`. What an
 /// untrusted peer says of itself (these, any other X-Forwarded-*, X-Real-IP) is left behind; what a
 /// trusted one says is kept, and the peer is appended to X-Forwarded-For and Forwarded, each as one
-/// field.
+/// field. X-Forwarded-Client-Subject is the subject of the peer's certificate, unless a trusted one
+/// tells of its own client.
 void forward_request(const Fields& from, const Hop& hop, Fields& to);
 
 /// Appends what goes to the client of an upstream's response to `to`.

@@ -33,7 +33,7 @@ struct Survey {
   bool expects_continue = false;
   bool expects_other = false;
   bool connection = false;
-  bool upgrade = false;
+  Single upgrade;
 };
 
 bool is_valid_name(const Field& field) noexcept {
@@ -85,7 +85,7 @@ void note(const Field& field, Survey& survey) noexcept {
       survey.connection = true;
       break;
     case FieldId::kUpgrade:
-      survey.upgrade = true;
+      survey.upgrade.see(field.value);
       break;
     case FieldId::kExpect:
       (iequals(field.value, "100-continue") ? survey.expects_continue : survey.expects_other) =
@@ -173,10 +173,11 @@ Result<void> judge_method(std::string_view text, RequestHead& head) noexcept {
 Result<void> judge_target(const RawRequest& raw, const HeadLimits& limits, RequestHead& head) {
   if (raw.target.size() > limits.target_bytes_max) return fail(Errc::kTargetTooLong);
   const bool http2 = raw.version == Version::kHttp2;
-  const bool connect = head.method == Method::kConnect;
+  const bool connect = head.method == Method::kConnect && raw.protocol.empty();
   if (http2 && connect && !raw.target.empty()) return fail(Errc::kBadTarget);
   const Result<Target> target =
-      parse_target(head.method, http2 && connect ? raw.authority : raw.target);
+      parse_target(raw.protocol.empty() ? head.method : Method::kGet,
+                   http2 && connect ? raw.authority : raw.target);
   if (!target) return fail(target.error());
   if (http2 && target->form == TargetForm::kAbsolute) return fail(Errc::kBadTarget);
   const Result<std::string_view> path = normalise_path(target->path, head.fields.arena());
@@ -202,8 +203,26 @@ Result<void> judge_host(const Survey& survey, Version version, RequestHead& head
   return {};
 }
 
+bool is_tunnel_protocol(std::string_view name) noexcept {
+  const std::size_t slash = std::min(name.find('/'), name.size());
+  const std::string_view protocol = name.substr(0, slash);
+  if (!is_token(protocol)) return false;
+  if (slash != name.size() && !is_token(name.substr(slash + 1))) return false;
+  return !iequals(protocol, "h2c") && !iequals(protocol, "h2") && !iequals(protocol, "http") &&
+         !iequals(protocol, "tls");
+}
+
+bool wants_upgrade(const Survey& survey, const ConnectionOptions& options,
+                   const RequestHead& head) noexcept {
+  if (!options.upgrade || survey.upgrade.count != 1 || head.version != Version::kHttp11)
+    return false;
+  if (!head.body.is_none() && !(head.body.is_known() && head.body.bytes == 0)) return false;
+  if (!is_tunnel_protocol(survey.upgrade.value)) return false;
+  return head.method == Method::kGet || !iequals(survey.upgrade.value, "websocket");
+}
+
 // For a head whose framing, target and fields are in order.
-Result<RequestVerdict> judge_wishes(const Survey& survey, const RequestHead& head,
+Result<RequestVerdict> judge_wishes(const Survey& survey, RequestHead& head,
                                     const HeadLimits& limits) noexcept {
   if (survey.expects_other) return fail(Errc::kExpectationFailed);
   RequestVerdict verdict;
@@ -214,7 +233,7 @@ Result<RequestVerdict> judge_wishes(const Survey& survey, const RequestHead& hea
       survey.connection ? connection_options(head.fields) : ConnectionOptions{};
   if (options.count > limits.fields_max) return fail(Errc::kBadField);
   verdict.keep_alive = persists(head.version, options);
-  verdict.upgrade = options.upgrade && survey.upgrade && head.version == Version::kHttp11;
+  if (wants_upgrade(survey, options, head)) head.upgrade = survey.upgrade.value;
   return verdict;
 }
 
@@ -279,6 +298,14 @@ Result<RequestVerdict> judge_request(const RawRequest& raw, RequestHead& head,
                                         : judge_framing(*survey, raw.version);
   if (!length) return fail(length.error());
   head.body = *length;
+  if (!raw.protocol.empty()) {
+    if (head.method != Method::kConnect || !is_tunnel_protocol(raw.protocol))
+      return fail(Errc::kBadMethod);
+    head.method = Method::kGet;
+    head.method_text = "GET";
+    head.upgrade = raw.protocol;
+    head.body = BodyLength::none();
+  }
   if (const auto host = judge_host(*survey, raw.version, head); !host) return fail(host.error());
   return judge_wishes(*survey, head, limits);
 }

@@ -22,12 +22,12 @@ struct RawRequest {
   bool https = false;          ///< the client's connection is TLS
   std::string_view authority;  ///< h2: `:authority`; empty where there was none
   bool end_stream = false;     ///< h2: END_STREAM came with the head
+  std::string_view protocol;   ///< h2: `:protocol` of an extended CONNECT; empty where none
 };
 
 struct RequestVerdict {
   bool expect_continue = false;  ///< the client may wait for 100 before it sends the body
   bool keep_alive = true;        ///< the client lets the connection live after this exchange
-  bool upgrade = false;          ///< HTTP/1.1 with `Connection: upgrade` and an Upgrade field
 };
 
 /// The version of "HTTP/1.1" as 11 (what Beast's parser hands out). Error: kBadVersion.
@@ -55,6 +55,11 @@ struct RequestVerdict {
 /// kTargetTooLong, kTooManyFields, kHeadTooLarge. HTTP/2: connection-specific fields, TE other than
 /// `trailers`, upper case in names, and a Host unlike
 /// `:authority` are kBadField or kBadHost.
+///
+/// Upgrade: `head.upgrade` is set for HTTP/1.1 with `Connection: upgrade`, one protocol in Upgrade
+/// and no body, and for an extended CONNECT (RFC 8441), which becomes a GET without a body. HTTP and
+/// TLS are not for upgrading to (h2c: RFC 9113 section 3.1): such a wish is passed over, like every
+/// other that we do not understand (RFC 9110 section 7.8). WebSocket is for GET alone.
 [[nodiscard]] Result<RequestVerdict> judge_request(const RawRequest& raw, RequestHead& head,
                                                    const HeadLimits& limits = {});
 

@@ -87,6 +87,7 @@ void RequestHead::clear() noexcept {
   path = {};
   query = {};
   has_query = false;
+  upgrade = {};
   body = BodyLength::none();
   fields.clear();
 }

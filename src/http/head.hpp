@@ -44,6 +44,9 @@ struct RequestHead {
   std::string_view path;       ///< starts with '/', or "*" for OPTIONS *; still percent-encoded
   std::string_view query;      ///< without '?'
   bool has_query = false;
+  /// The protocol that the client wants to go on with ("websocket"), from Upgrade or, over HTTP/2,
+  /// an extended CONNECT (RFC 8441), which is shown as the GET that it stands for. Empty: none.
+  std::string_view upgrade;
   BodyLength body;
   Fields fields;
 
@@ -57,6 +60,13 @@ struct ResponseHead {
   BodyLength body;  ///< for HEAD answers: what a GET would have had
   Fields fields;
 };
+
+/// Does a response say Content-Length? Never with 1xx and 204; with 304 only what a 200 would have
+/// said, which an answer made without a body does not know (RFC 9110 section 8.6).
+[[nodiscard]] inline bool says_length(const ResponseHead& head) noexcept {
+  if (!head.body.is_known() || head.status < 200 || head.status == 204) return false;
+  return head.status != 304 || head.body.bytes != 0;
+}
 
 /// "OK" for 200; empty for codes that IANA does not list.
 [[nodiscard]] std::string_view reason_phrase(int status) noexcept;

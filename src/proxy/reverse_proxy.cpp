@@ -1,9 +1,12 @@
 #include "proxy/reverse_proxy.hpp"
 
 #include "base/log.hpp"
+#include "http/ascii.hpp"
 #include "http/forward.hpp"
 #include "http/gate.hpp"
+#include "http/websocket.hpp"
 #include "millrace/body_source.hpp"
+#include "proxy/tunnel.hpp"
 
 #include <cstring>
 
@@ -35,12 +38,14 @@ void fill_request(const Exchange& exchange, const Upstream::Options& options, Re
   request.method_text = head.method_text;
   request.target = target_of(head, request.fields.arena());
   request.timeouts = options.timeouts;
+  request.upgrade = head.upgrade;
   const bool is_ip = exchange.peer.address != "unix";
   http::forward_request(head.fields,
                         {.peer = is_ip ? exchange.peer.address : std::string_view(),
                          .authority = head.authority,
                          .https = head.https,
-                         .trusted = exchange.peer.trusted_proxy},
+                         .trusted = exchange.peer.trusted_proxy,
+                         .client_subject = exchange.peer.client_subject},
                         request.fields);
   http::add_via(head.version, kPseudonym, request.fields);
   if (!exchange.request_id.empty())
@@ -76,6 +81,26 @@ http::BodyLength length_for_client(const Response& response, const Request& requ
   return length.kind == Kind::kUntilClose ? http::BodyLength::unknown() : length;
 }
 
+/// Has the upstream really understood that this is a WebSocket (RFC 6455 section 4.1)?
+bool is_proven(const Exchange& exchange, const Response& response) {
+  if (!http::iequals(exchange.request.upgrade, "websocket")) return true;
+  const http::Field* key = exchange.request.fields.find("sec-websocket-key");
+  const http::Field* accept = response.fields().find("sec-websocket-accept");
+  return key != nullptr && accept != nullptr &&
+         accept->value == http::websocket_accept(key->value);
+}
+
+Task<Result<void>> pass_tunnel(Exchange& exchange, const Request& request, Response& response) {
+  if (!is_proven(exchange, response)) co_return fail(Errc::kUpstreamBadMessage);
+  {
+    http::ResponseHead head;
+    head.status = response.status();
+    http::forward_response(response.fields(), head.fields);
+    exchange.start(head);
+  }
+  co_return co_await run_tunnel(exchange, response, request.timeouts.tunnel);
+}
+
 Task<Result<void>> pass_response(Exchange& exchange, const Request& request, Response& response) {
   {
     http::ResponseHead head;
@@ -90,7 +115,7 @@ Task<Result<void>> pass_response(Exchange& exchange, const Request& request, Res
     if (piece->empty()) break;
     if (const auto written = co_await exchange.write(*piece); !written) co_return written;
   }
-  co_return exchange.finish();
+  co_return exchange.finish(response.trailers());
 }
 
 /// Nothing of the request has been sent, and it is the target that is to blame.
@@ -144,7 +169,9 @@ Task<Result<void>> ReverseProxy::forward(Exchange& exchange) {
   Result<Response> response = co_await fetch(exchange, request);
   if (!response) co_return fail(response.error());
   exchange.upstream.status = response->status();
-  const Result<void> passed = co_await pass_response(exchange, request, *response);
+  const Result<void> passed = response->is_tunnel()
+                                  ? co_await pass_tunnel(exchange, request, *response)
+                                  : co_await pass_response(exchange, request, *response);
   co_await response->close();
   co_return passed;
 }

@@ -1,8 +1,12 @@
 #include "server/connections.hpp"
 
+#include "base/log.hpp"
 #include "base/metrics.hpp"
 #include "h1/server_connection.hpp"
+#include "h2/server_connection.hpp"
 #include "net/listener.hpp"
+#include "net/tls_session.hpp"
+#include "server/certificate_judge.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -113,11 +117,37 @@ Task<void> Connections::connection(int fd, ConnectionEnds ends, const ListenerSh
                         .local_port = local.port(),
                         .loopback = peer.is_unix() || peer.ip().is_loopback(),
                         .trusted_proxy = trusted(peer)};
-    if (share.tls == nullptr || co_await handshake(stream, share))
-      co_await h1::serve_connection(std::move(stream), info, pipeline_);
+    if (share.tls == nullptr)
+      co_await serve(std::move(stream), info);
+    else if (const auto shaken = co_await handshake(stream, share))
+      co_await serve_tls(std::move(stream), info);
+    else
+      log::event(LogLevel::kDebug, "tls_handshake_failed",
+                 {{"client", info.address},
+                  {"cause", shaken.error().info().code},
+                  {"error", stream.tls_failure()}});
   }
   if (options_.counted) metrics::subtract(metrics::Metric::kConnectionsActive);
   below_limit_.set();
+}
+
+Task<void> Connections::serve(net::Stream stream, const PeerInfo& peer) {
+  if (stream.alpn() == "h2") {
+    co_await h2::serve_connection(std::move(stream), {}, peer, pipeline_);
+    co_return;
+  }
+  auto http2 = co_await h1::serve_connection(std::move(stream), peer, pipeline_);
+  if (http2)
+    co_await h2::serve_connection(std::move(http2->stream), std::move(http2->received), peer,
+                                  pipeline_);
+}
+
+Task<void> Connections::serve_tls(net::Stream stream, PeerInfo peer) {
+  const net::TlsSession session(stream.tls());
+  CertificateJudge judge(session);
+  peer.client_subject = session.client_subject();
+  peer.served = &judge;
+  co_await serve(std::move(stream), peer);
 }
 
 Task<Result<void>> Connections::handshake(net::Stream& stream, const ListenerShare& share) {
@@ -125,7 +155,7 @@ Task<Result<void>> Connections::handshake(net::Stream& stream, const ListenerSha
   stream.set_deadline(Direction::kWrite, share.handshake_timeout, Errc::kTlsTimeout);
   SSL* ssl = share.tls->make_ssl();
   if (ssl == nullptr) co_return fail(Errc::kOutOfMemory);
-  auto done = co_await stream.handshake(ssl);
+  auto done = co_await stream.handshake(ssl, &handshakes_);
   stream.clear_deadline(Direction::kRead);
   stream.clear_deadline(Direction::kWrite);
   co_return done;

@@ -11,7 +11,8 @@
 #include "millrace/pipeline.hpp"
 #include "net/address.hpp"
 #include "net/stream.hpp"
-#include "net/tls_context.hpp"
+#include "net/handshake_gate.hpp"
+#include "net/tls_server.hpp"
 #include "runtime/io_thread.hpp"
 #include "server/proxy_header.hpp"
 
@@ -71,6 +72,10 @@ class Connections {
   [[nodiscard]] Task<void> accept_queued(Descriptor& listening, const ListenerShare& share);
   [[nodiscard]] Accepted accept_one(int fd, const ListenerShare& share);
   [[nodiscard]] Task<void> connection(int fd, ConnectionEnds ends, const ListenerShare& share);
+  /// Over the protocol that ALPN or the first bytes say.
+  [[nodiscard]] Task<void> serve(net::Stream stream, const PeerInfo& peer);
+  /// The same after a handshake: `peer` learns what it came to.
+  [[nodiscard]] Task<void> serve_tls(net::Stream stream, PeerInfo peer);
   [[nodiscard]] Task<Result<void>> handshake(net::Stream& stream, const ListenerShare& share);
   [[nodiscard]] bool trusted(const net::SocketAddress& peer) const noexcept;
 
@@ -78,6 +83,7 @@ class Connections {
   const Options options_;
   /// Of every listener ever, since connections outlive theirs.
   std::list<ListenerShare> shares_;
+  net::HandshakeGate handshakes_;
   TaskGroup acceptors_;
   TaskGroup connections_;
   Event below_limit_;

@@ -8,9 +8,20 @@ namespace millrace::server {
 
 using http::FieldId;
 
+void ServerPipeline::set_draining() noexcept {
+  draining_ = true;
+  while (!drain_watchers_.empty()) {
+    DrainWatcher& watcher = drain_watchers_.front();
+    drain_watchers_.pop_front();
+    watcher.draining();
+  }
+}
+
 Handler& ServerPipeline::begin(Exchange& exchange) {
   attach(exchange, *this);
   for (const auto& m : middlewares_) m->request(exchange);
+  ServedCertificate* served = exchange.peer.served;
+  if (served != nullptr && !served->admits(exchange.request.authority)) return misdirected_;
   if (exchange.request.path == "*") return options_;
   if (exchange.request.method == http::Method::kConnect ||
       exchange.request.method == http::Method::kTrace)

@@ -21,7 +21,8 @@ class ServerPipeline final : public Pipeline, Observer {
 
   const ConnectionLimits& limits() const noexcept override { return limits_; }
   bool draining() const noexcept override { return draining_; }
-  void set_draining() noexcept { draining_ = true; }
+  void watch_drain(DrainWatcher& watcher) noexcept override { drain_watchers_.push_back(watcher); }
+  void set_draining() noexcept;
 
   Handler& begin(Exchange& exchange) override;
   void end(Exchange& exchange, Result<void> outcome) override;
@@ -37,7 +38,10 @@ class ServerPipeline final : public Pipeline, Observer {
   FailHandler not_found_{Errc::kNotFound};
   FailHandler method_not_allowed_{Errc::kMethodNotAllowed};
   FailHandler method_unknown_{Errc::kMethodUnknown};
+  FailHandler misdirected_{Errc::kMisdirected};
   OptionsHandler options_{router_};
+  boost::intrusive::list<DrainWatcher, boost::intrusive::constant_time_size<false>>
+      drain_watchers_;
   bool draining_ = false;
 };
 

@@ -105,7 +105,7 @@ class MemoryExchange final : detail::MemoryParts, public Exchange {
     if (length_.is_known() && sent_bytes_ > length_.bytes) co_return fail(Errc::kInternal);
     co_return Result<void>{};
   }
-  Result<void> finish() override {
+  Result<void> end_body(const http::Fields*) override {
     if (!bodiless_ && length_.is_known() && sent_bytes_ != length_.bytes)
       return fail(Errc::kInternal);
     finished_ = true;

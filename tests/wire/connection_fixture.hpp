@@ -24,7 +24,7 @@ class Served {
 
  private:
   Served(WirePipeline& pipeline, const TcpPair& sockets) : client(sockets) {
-    server.spawn(h1::serve_connection(net::Stream(sockets.server), peer_, pipeline));
+    server.spawn(serve_h1(net::Stream(sockets.server), peer_, pipeline));
   }
   const PeerInfo peer_{
       .address = "127.0.0.1", .port = 1, .local_address = "127.0.0.1", .local_port = 2};

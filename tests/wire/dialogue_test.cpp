@@ -68,7 +68,7 @@ Task<void> run(const Dialogue& d, bool bytewise) {
   pipeline.limits_ = d.limits;
   const TcpPair sockets = make_tcp_pair();
   TaskGroup server;
-  server.spawn(h1::serve_connection(net::Stream(sockets.server), kPeer, pipeline));
+  server.spawn(serve_h1(net::Stream(sockets.server), kPeer, pipeline));
   co_await converse(d, bytewise, sockets);
   co_await server.join();
   if (!d.outcome.empty())

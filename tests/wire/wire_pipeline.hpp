@@ -15,6 +15,7 @@
 // An error is answered with its code as the body.
 #pragma once
 
+#include "h1/server_connection.hpp"
 #include "millrace/pipeline.hpp"
 #include "runtime/wait_queue.hpp"
 
@@ -53,5 +54,10 @@ class WirePipeline final : public Pipeline {
 [[nodiscard]] std::string answer(std::string_view body);
 /// Replaces the values of Date fields by `<date>`.
 void hide_dates(std::string& text);
+
+/// An HTTP/1 connection to its end.
+inline Task<void> serve_h1(net::Stream stream, const PeerInfo& peer, Pipeline& pipeline) {
+  (void)co_await h1::serve_connection(std::move(stream), peer, pipeline);
+}
 
 }  // namespace millrace::test

@@ -76,7 +76,8 @@ TEST(ResponseParser, SplitsWithoutCopying) {
 
 TEST(ResponseParser, Errors) {
   for (const char* line :
-       {"HTTP/2.0 200 OK", "HTTP/1.1 20 OK", "HTTP/1.1 abc OK", "ICY 200 OK", ""}) {
+       {"HTTP/2.0 200 OK", "HTTP/1.1 20 OK", "HTTP/1.1 020 OK", "HTTP/1.1 099 OK",
+        "HTTP/1.1 000 OK", "HTTP/1.1 1000 OK", "HTTP/1.1 abc OK", "ICY 200 OK", ""}) {
     RawResponse raw;
     Fields fields;
     const auto parsed = parse_response(std::string(line) + "\r\n\r\n", raw, fields);

@@ -291,12 +291,55 @@ TEST(Gate, TellsWhetherTheConnectionLives) {
   EXPECT_TRUE(post({{"Connection", "Keep-Alive"}}, Version::kHttp10).verdict.value().keep_alive);
 }
 
+std::string upgrade_of(const Pairs& pairs, std::string_view method = "GET",
+                       Version version = Version::kHttp11) {
+  Pairs all{{"Host", kHost}};
+  all.insert(all.end(), pairs.begin(), pairs.end());
+  const Judged got = judge({.method_text = method, .target = "/", .version = version}, all);
+  EXPECT_TRUE(got.verdict);
+  return std::string(got.head.upgrade);
+}
+
 TEST(Gate, AnUpgradeNeedsBothFieldsAndHttp11) {
   const Pairs both{{"Connection", "keep-alive, Upgrade"}, {"Upgrade", "websocket"}};
-  EXPECT_TRUE(post(both).verdict.value().upgrade);
-  EXPECT_FALSE(post(both, Version::kHttp10).verdict.value().upgrade);
-  EXPECT_FALSE(post({{"Upgrade", "websocket"}}).verdict.value().upgrade);
-  EXPECT_FALSE(post({{"Connection", "upgrade"}}).verdict.value().upgrade);
+  EXPECT_EQ(upgrade_of(both), "websocket");
+  EXPECT_EQ(upgrade_of(both, "GET", Version::kHttp10), "");
+  EXPECT_EQ(upgrade_of({{"Upgrade", "websocket"}}), "");
+  EXPECT_EQ(upgrade_of({{"Connection", "upgrade"}}), "");
+}
+
+TEST(Gate, AnUpgradeIsToOneProtocolWithoutABody) {
+  const auto to = [](std::string protocol) {
+    return Pairs{{"Connection", "upgrade"}, {"Upgrade", std::move(protocol)}};
+  };
+  EXPECT_EQ(upgrade_of(to("SPDY/3.1"), "POST"), "SPDY/3.1");
+  EXPECT_EQ(upgrade_of(to("websocket"), "POST"), "");
+  for (const char* other : {"h2c", "H2C", "HTTP/2.0", "TLS/1.3", "websocket, h2c", "a b", ""})
+    EXPECT_EQ(upgrade_of(to(other)), "") << other;
+  Pairs with_body = to("websocket");
+  with_body.emplace_back("Content-Length", "1");
+  EXPECT_EQ(upgrade_of(with_body), "");
+  Pairs twice = to("websocket");
+  twice.emplace_back("Upgrade", "other");
+  EXPECT_EQ(upgrade_of(twice), "");
+}
+
+TEST(Gate, AnExtendedConnectIsTheGetThatItStandsFor) {
+  const RawRequest raw{.method_text = "CONNECT",
+                       .target = "/chat?room=1",
+                       .version = Version::kHttp2,
+                       .authority = "a.example",
+                       .protocol = "websocket"};
+  const Judged got = judge(raw, {});
+  ASSERT_TRUE(got.verdict);
+  EXPECT_EQ(got.head.method, Method::kGet);
+  EXPECT_EQ(got.head.method_text, "GET");
+  EXPECT_EQ(got.head.path, "/chat");
+  EXPECT_EQ(got.head.upgrade, "websocket");
+  EXPECT_TRUE(got.head.body.is_none());
+  RawRequest get = raw;
+  get.method_text = "GET";
+  EXPECT_EQ(errc_of(judge(get, {})), Errc::kBadMethod);
 }
 
 TEST(Gate, TheFieldLimitsAreExact) {

@@ -84,7 +84,7 @@ class FakeExchange final : public Exchange {
     wrote.set();
     co_return Result<void>{};
   }
-  Result<void> finish() override {
+  Result<void> end_body(const http::Fields*) override {
     finished_ = true;
     return {};
   }

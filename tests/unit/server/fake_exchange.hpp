@@ -27,7 +27,7 @@ class FakeExchange final : public Exchange {
     body.append(bytes.data(), bytes.size());
     co_return Result<void>{};
   }
-  Result<void> finish() override {
+  Result<void> end_body(const http::Fields*) override {
     finished_ = true;
     return {};
   }

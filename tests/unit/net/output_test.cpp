@@ -1,4 +1,4 @@
-#include "h1/output.hpp"
+#include "net/output.hpp"
 
 #include "support/on_io.hpp"
 #include "support/wire_client.hpp"
@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-namespace millrace::h1 {
+namespace millrace::net {
 namespace {
 
 using std::chrono::milliseconds;
@@ -24,7 +24,7 @@ struct Ends {
       : Ends(stall, test::make_tcp_pair(buffer_bytes)) {}
   Ends(Duration stall, const test::TcpPair& pair)
       : stream(pair.server), output(stream, stall), reader(pair) {}
-  net::Stream stream;
+  Stream stream;
   Output output;
   WireClient reader;
 };
@@ -194,4 +194,4 @@ TEST(Output, ACancelledWriterLeavesABlockedOutputBehindThatMayDie) {
 }
 
 }  // namespace
-}  // namespace millrace::h1
+}  // namespace millrace::net

@@ -15,7 +15,17 @@
 
 #include <string_view>
 
-namespace millrace::h1 {
+namespace millrace::net {
+
+/// Whoever makes bytes only when they can be written: a multiplexer's frames.
+class OutputSource {
+ public:
+  /// Appends what is ready, about 64 KiB at most. False: there is no more for now.
+  virtual bool refill(ByteBuffer& to) noexcept = 0;
+
+ protected:
+  ~OutputSource() = default;
+};
 
 class Output final : TurnHook, ReadyWatcher {
  public:
@@ -25,7 +35,7 @@ class Output final : TurnHook, ReadyWatcher {
   /// fast as we write would otherwise have the thread for itself.
   static constexpr std::size_t kInARowBytesMax = 1024 * 1024;
 
-  Output(net::Stream& stream, Duration stall_timeout) noexcept
+  Output(Stream& stream, Duration stall_timeout) noexcept
       : stream_(stream), stall_timeout_(stall_timeout) {
     unblocked_.set();
   }
@@ -59,6 +69,8 @@ class Output final : TurnHook, ReadyWatcher {
   void go_idle() noexcept {
     if (buffer_.empty()) buffer_.release();
   }
+  /// Asked for more whenever what is held has been written.
+  void set_source(OutputSource& source) noexcept { source_ = &source; }
   /// Called once when writing fails while nobody waits in write() or drain().
   void on_failure(Scope* scope) noexcept { failure_scope_ = scope; }
 
@@ -67,16 +79,17 @@ class Output final : TurnHook, ReadyWatcher {
   void descriptor_ready() noexcept override;
   /// Books the outcome of a write of the buffer followed by `extra`; returns the bytes of `extra`
   /// taken.
-  std::size_t settle(const net::IoResult& r) noexcept;
+  std::size_t settle(const IoResult& r) noexcept;
   void block() noexcept;
   void wait_for_peer() noexcept;
   void give_up(Errc errc, int os_error) noexcept;
   void stop_waiting() noexcept;
 
-  net::Stream& stream_;
+  Stream& stream_;
   const Duration stall_timeout_;
   ByteBuffer buffer_;
   Event unblocked_;
+  OutputSource* source_ = nullptr;
   Scope* failure_scope_ = nullptr;
   Error error_ = Errc::kClientGone;
   std::size_t in_a_row_bytes_ = 0;
@@ -84,4 +97,4 @@ class Output final : TurnHook, ReadyWatcher {
   bool failed_ = false;
 };
 
-}  // namespace millrace::h1
+}  // namespace millrace::net

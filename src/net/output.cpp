@@ -1,8 +1,8 @@
-#include "h1/output.hpp"
+#include "net/output.hpp"
 
 #include <array>
 
-namespace millrace::h1 {
+namespace millrace::net {
 
 void Output::give_up(Errc errc, int os_error) noexcept {
   if (failed_) return;
@@ -30,7 +30,7 @@ void Output::stop_waiting() noexcept {
   stream_.descriptor().unwatch(Direction::kWrite, *this);
 }
 
-std::size_t Output::settle(const net::IoResult& r) noexcept {
+std::size_t Output::settle(const IoResult& r) noexcept {
   // TLS that must read before it can write on would need the direction that somebody else may wait
   // for; only a peer that breaks a handshake message into pieces gets there.
   if (r.would_block() && r.want == Direction::kWrite) {
@@ -48,7 +48,19 @@ std::size_t Output::settle(const net::IoResult& r) noexcept {
 
 void Output::flush() noexcept {
   if (!stream_.is_open()) return give_up(Errc::kClientGone, 0);
-  while (!buffer_.empty() && !failed_ && !blocked()) settle(stream_.write_some(buffer_.view()));
+  bool more = source_ != nullptr;
+  std::size_t in_a_row_bytes = 0;
+  while (!failed_ && !blocked()) {
+    if (more) more = source_->refill(buffer_);
+    if (buffer_.empty()) break;
+    in_a_row_bytes += buffer_.size();
+    settle(stream_.write_some(buffer_.view()));
+    if (more && in_a_row_bytes > kInARowBytesMax) return queued();  // epoll has its turn first
+  }
+  // TLS takes a record whole, also when the socket has no room for it.
+  if (stream_.has_unsent() && !failed_ && !blocked()) settle(stream_.flush_some());
+  // Frames are made in the moment of writing: between two turns there is nothing to keep.
+  if (source_ != nullptr) go_idle();
 }
 
 void Output::descriptor_ready() noexcept {
@@ -85,15 +97,16 @@ Task<Result<void>> Output::write(std::string_view bytes) {
     in_a_row_bytes_ += taken;
     if (in_a_row_bytes_ > kInARowBytesMax && !blocked() && !failed_) block();
   }
+  if (stream_.has_unsent()) queued();
   co_return status();
 }
 
 Task<Result<void>> Output::drain() {
   for (;;) {
     flush();
-    if (failed_ || buffer_.empty()) co_return status();
+    if (failed_ || (buffer_.empty() && !stream_.has_unsent())) co_return status();
     if (auto ok = co_await unblocked_.wait(); !ok) co_return ok;
   }
 }
 
-}  // namespace millrace::h1
+}  // namespace millrace::net

@@ -1,0 +1,51 @@
+// What a client may cost us beside the requests that it makes: a bucket of tokens. Frames that carry
+// nothing (PING, SETTINGS, WINDOW_UPDATE, empty DATA...) and resets spend them; time and useful work
+// bring them back.
+//
+// Thread rule: one thread.
+#pragma once
+
+#include "runtime/deadline_wheel.hpp"
+
+#include <algorithm>
+
+namespace millrace::h2 {
+
+class Budget {
+ public:
+  struct Options {
+    double burst;       ///< tokens at the start, and at most
+    double per_second;  ///< what comes back by itself
+  };
+
+  Budget(const Options& options, TimePoint now) noexcept
+      : options_(options), tokens_(options.burst), refilled_(now) {}
+
+  /// False: they are used up, and the client is to be sent away. `now` may be coarse.
+  [[nodiscard]] bool spend(double tokens, TimePoint now) noexcept {
+    const double elapsed = std::chrono::duration<double>(now - refilled_).count();
+    refilled_ = now;
+    earn(std::max(elapsed, 0.0) * options_.per_second);
+    tokens_ -= tokens;
+    return tokens_ >= 0;
+  }
+  void earn(double tokens) noexcept { tokens_ = std::min(tokens_ + tokens, options_.burst); }
+
+ private:
+  const Options options_;
+  double tokens_;
+  TimePoint refilled_;
+};
+
+/// Frames without content. A download is acknowledged by two WINDOW_UPDATEs per 16 KiB frame at
+/// worst, a page load by a handful of PRIORITY_UPDATEs per request.
+inline constexpr Budget::Options kFrameBudget{.burst = 1000, .per_second = 50};
+inline constexpr double kTokensPerRequest = 4;
+inline constexpr double kBytesPerToken = 4096;
+
+/// Resets, the client's (CVE-2023-44487) and those that it makes us send (CVE-2025-8671). A browser
+/// that leaves a page resets all of its streams at once.
+inline constexpr Budget::Options kResetBudget{.burst = 300, .per_second = 10};
+inline constexpr double kResetsPerAnswer = 0.25;
+
+}  // namespace millrace::h2

@@ -1,0 +1,36 @@
+// The limits of an HTTP/2 connection that HTTP/1 has no word for: one place, one reason each.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace millrace::h2 {
+
+/// SETTINGS_MAX_CONCURRENT_STREAMS. What browsers use at most, and RFC 9113 section 6.5.2 advises no
+/// less.
+inline constexpr std::uint32_t kStreamsMax = 100;
+/// Streams whose handler still runs, those that the client has reset included.
+inline constexpr std::size_t kLiveStreamsMax = 2 * kStreamsMax;
+/// How much of one body may be on its way before its reader has taken any: a fast upload at 20 ms.
+inline constexpr std::int32_t kStreamWindowBytes = 256 * 1024;
+/// The same for all bodies of a connection: what unread bodies can cost us.
+inline constexpr std::int32_t kConnectionWindowBytes = 1024 * 1024;
+/// A piece of an answer up to here is copied, so that its writer need not wait.
+inline constexpr std::size_t kGatherBytes = 16 * 1024;
+/// Answers that lie in memory because their client takes none of them: over that, new streams are
+/// refused.
+inline constexpr std::size_t kHeldBytesMax = 1024 * 1024;
+/// Frames are gathered up to here, then written.
+inline constexpr std::size_t kBatchBytes = 64 * 1024;
+/// Fields over the limit of a head are decoded, since HPACK needs it, and thrown away: so many, then
+/// the connection ends.
+inline constexpr std::size_t kIgnoredFieldsMax = 1000;
+/// A client with a closed window must take so much of an answer within the write stall timeout:
+/// windows opened byte by byte are a way not to read.
+inline constexpr std::size_t kProgressBytes = 4 * 1024;
+/// After the notice of a drain, requests under way get so long to arrive (RFC 9113 section 6.8), or
+/// until a PING has made the round trip.
+inline constexpr auto kDrainNotice = std::chrono::seconds(1);
+
+}  // namespace millrace::h2

@@ -1,0 +1,156 @@
+#include "h2/server_connection.hpp"
+
+#include "h2/server_session.hpp"
+
+#include <utility>
+
+namespace millrace::h2 {
+namespace {
+
+class ServerConnection {
+ public:
+  ServerConnection(net::Stream stream, const PeerInfo& peer, Pipeline& pipeline)
+      : stream_(std::move(stream)),
+        pipeline_(pipeline),
+        output_(stream_, pipeline.limits().write_stall_timeout),
+        session_(output_, peer, pipeline, stream_.is_tls(), over_) {}
+
+  Task<void> run(ByteBuffer received);
+
+ private:
+  /// Reads of one connection before every other one gets its turn.
+  static constexpr unsigned kReadsInARowMax = 16;
+
+  Task<void> read_all();
+  [[nodiscard]] net::IoResult read_some();
+  Task<Result<void>> wait(Direction d);
+  void wait_failed(Error error) noexcept;
+  Task<void> close_gracefully(bool linger);
+  Task<void> linger();
+
+  net::Stream stream_;
+  Pipeline& pipeline_;
+  net::Output output_;
+  Scope over_;
+  ServerSession session_;
+  std::size_t block_bytes_ = ByteBuffer::kMediumBytes;
+  unsigned reads_in_a_row_ = 0;
+  bool drained_ = false;     // the last read emptied the socket
+  bool head_timed_ = false;  // the deadline of a head is running
+  bool client_ended_ = false;
+};
+
+net::IoResult ServerConnection::read_some() {
+  ByteBuffer buffer;
+  const std::span<char> room = buffer.prepare(1, block_bytes_);
+  const net::IoResult r = stream_.read_some(room);
+  if (!r.done()) return r;
+  buffer.commit(r.bytes);
+  // A TLS read stops at the record's end: only would-block says that there is no more.
+  const bool filled = r.bytes == room.size();
+  drained_ = !filled && !stream_.is_tls();
+  block_bytes_ = filled ? ByteBuffer::kLargeBytes : ByteBuffer::kMediumBytes;
+  session_.feed(buffer.view());
+  return r;
+}
+
+Task<Result<void>> ServerConnection::wait(Direction d) {
+  const ConnectionLimits& limits = pipeline_.limits();
+  reads_in_a_row_ = 0;
+  if (session_.in_head()) {
+    if (!std::exchange(head_timed_, true))
+      stream_.set_deadline(Direction::kRead, limits.head_timeout, Errc::kHeadTimeout);
+  } else {
+    head_timed_ = false;
+    if (session_.has_streams())
+      stream_.clear_deadline(Direction::kRead);
+    else
+      stream_.set_deadline(Direction::kRead, limits.idle_timeout, Errc::kIdleTimeout);
+  }
+  const Result<void> ready = co_await stream_.wait(d);
+  drained_ = false;
+  co_return ready;
+}
+
+void ServerConnection::wait_failed(Error error) noexcept {
+  if (error.is(Errc::kIdleTimeout)) {
+    // Streams may have come and gone since the deadline was set, but none can be open.
+    session_.terminate(NGHTTP2_NO_ERROR);
+  } else if (error.is(Errc::kHeadTimeout)) {
+    session_.terminate(NGHTTP2_ENHANCE_YOUR_CALM);
+  }
+}
+
+Task<void> ServerConnection::read_all() {
+  Scope* scope = co_await this_scope();
+  while (!scope->cancelled()) {
+    if (session_.is_congested()) {
+      if (!co_await output_.drain()) co_return;
+    }
+    net::IoResult r{.kind = net::IoResult::Kind::kWouldBlock};
+    if ((!drained_ || stream_.has_pending()) && ++reads_in_a_row_ <= kReadsInARowMax)
+      r = read_some();
+    if (r.done()) {
+      // Handlers take what came before more comes.
+      if (!drained_) co_await yield_now();
+      continue;
+    }
+    if (!r.would_block()) {
+      client_ended_ = true;
+      co_return;
+    }
+    if (const auto ready = co_await wait(r.want); !ready) {
+      if (ready.error().is(Errc::kIdleTimeout) && session_.has_streams()) continue;
+      wait_failed(ready.error());
+      co_return;
+    }
+  }
+}
+
+Task<void> ServerConnection::run(ByteBuffer received) {
+  Scope* outer = co_await this_scope();
+  output_.on_failure(&over_);
+  session_.start();
+  if (!received.empty()) session_.feed(received.view());
+  received.release();
+  co_await in_scope(over_, read_all());
+  const bool cancelled = outer != nullptr && outer->cancelled();
+  const Errc reason = cancelled ? outer->reason() : Errc::kClientGone;
+  Scope last_words;
+  co_await shielded(last_words, session_.end_streams(reason));
+  if (cancelled) session_.terminate(NGHTTP2_NO_ERROR);
+  output_.flush();
+  co_await close_gracefully(!cancelled && !client_ended_);
+}
+
+Task<void> ServerConnection::close_gracefully(bool lingers) {
+  output_.on_failure(nullptr);
+  if (lingers && output_.status()) {
+    (void)co_await output_.drain();
+    stream_.shutdown_write();
+    co_await linger();
+  }
+  stream_.close();
+}
+
+Task<void> ServerConnection::linger() {
+  stream_.set_deadline(Direction::kRead, pipeline_.limits().linger_timeout, Errc::kIdleTimeout);
+  for (;;) {
+    ByteBuffer dump;
+    const net::IoResult r = stream_.read_some(dump.prepare(1));
+    if (r.done()) continue;
+    if (!r.would_block()) co_return;
+    dump.release();
+    if (!co_await stream_.wait(r.want)) co_return;
+  }
+}
+
+}  // namespace
+
+Task<void> serve_connection(net::Stream stream, ByteBuffer received, const PeerInfo& peer,
+                            Pipeline& pipeline) {
+  ServerConnection connection(std::move(stream), peer, pipeline);
+  co_await connection.run(std::move(received));
+}
+
+}  // namespace millrace::h2
