@@ -2,9 +2,9 @@
 
     suites.py ROOT SUITE...
 
-Suites: unit, wire, config (GoogleTest, through Meson), integration (unittest, against the binary),
-lint, layers; asan (the first four in build/asan) and tsan (unit tests of what meets several
-threads, in build/tsan). A suite that ran nothing has failed.
+Suites: unit, wire, config (GoogleTest, through Meson), fuzz (the committed corpora of the fuzz
+targets, replayed), integration (unittest, against the binary), lint, layers; asan (the first five
+in build/asan) and tsan (unit tests of what meets several threads, in build/tsan). A suite that ran nothing has failed.
 """
 
 import json
@@ -18,7 +18,7 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 
 PYTHON = "/usr/bin/python3"
-MESON_SUITES = ("unit", "wire", "config")
+MESON_SUITES = ("unit", "wire", "config", "fuzz")
 DEFAULT_SUITES = (*MESON_SUITES, "integration", "lint", "layers")
 ALL_SUITES = (*DEFAULT_SUITES, "asan", "tsan")
 # Unit tests of folders whose code runs on several threads by itself, or is used from several.
