@@ -3,35 +3,26 @@
 import argparse
 import contextlib
 import pathlib
-import shutil
 import subprocess
 import sys
 import tempfile
-import urllib.request
 
-from side_by_side import cpu, report, wrk
+from side_by_side import cpu, material, programs, report
+from side_by_side.check import check_answer
+from side_by_side.programs import ROOT, Failed
 from side_by_side.scenarios import SCENARIOS
-from side_by_side.servers import ROOT, Failed, Nginx
+from side_by_side.servers import Millrace, Nginx
 
 WARM_UP_S = 1
-CHECK_TIMEOUT_S = 5
 
 
-def check_answer(server, scenario):
-    """A contender that answers something else would win for nothing."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(server.url + scenario.path, timeout=CHECK_TIMEOUT_S) as response:
-            body = response.read()
-    except OSError as error:
-        raise Failed(f"{server.name} does not answer {scenario.path}: {error}") from error
-    if body != scenario.body:
-        raise Failed(f"{server.name} answers {body!r} instead of {scenario.body!r}")
+def note(text):
+    print(text, file=sys.stderr, flush=True)
 
 
 def measure(server, scenario, number, duration_s, placement):
     user_before, system_before = cpu.consumed(server.pid)
-    load = wrk.run(server.url + scenario.path, scenario, duration_s, placement)
+    load = scenario.load.run(server.url + scenario.path, duration_s, placement)
     user, system = cpu.consumed(server.pid)
     return report.Run(number, load.requests, load.requests_per_second, load.p50_us, load.p99_us,
                       (user - user_before) * 1e6 / load.requests,
@@ -47,14 +38,20 @@ def run_scenario(scenario, arguments, placement, directory, cleanup):
         origin.start(placement, placement.backend)
         backend = origin.url
     contenders = []
+    material.prepare(directory, tls=scenario.scheme == "https")
     for kind, config in scenario.contenders:
+        if not kind.program():
+            if kind in (Millrace, Nginx):
+                raise Failed(f"{kind.name} is missing: run scripts/build and scripts/setup --test")
+            note(f"{scenario.name}: {kind.name} is not here, measured without it")
+            continue
         # nginx names a backend without its scheme.
         target = backend.removeprefix("http://") if issubclass(kind, Nginx) else backend
-        server = kind(directory / kind.name, config, target)
+        server = kind(directory / kind.name, config, target, scenario.scheme)
         cleanup.callback(server.stop)
         server.start(placement, placement.server)
         check_answer(server, scenario)
-        wrk.run(server.url + scenario.path, scenario, WARM_UP_S, placement)
+        scenario.load.run(server.url + scenario.path, WARM_UP_S, placement)
         contenders.append(server)
 
     result = report.Result(scenario, {s.name: s.version() for s in contenders},
@@ -64,9 +61,8 @@ def run_scenario(scenario, arguments, placement, directory, cleanup):
         for server in turn:
             run = measure(server, scenario, number, arguments.duration, placement)
             result.runs[server.name].append(run)
-            print(f"{scenario.name} {number + 1}/{arguments.rounds} {server.name}: "
-                  f"{run.requests_per_second:,.0f} requests/s, {run.cpu_us:.2f} us CPU each",
-                  file=sys.stderr, flush=True)
+            note(f"{scenario.name} {number + 1}/{arguments.rounds} {server.name}: "
+                 f"{run.requests_per_second:,.0f} requests/s, {run.cpu_us:.2f} us CPU each")
     return result
 
 
@@ -75,7 +71,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(
         prog="loadtest/run", formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Millrace and its peers side by side on this machine.",
-        epilog="scenarios:\n" + "\n".join(f"  {s.name:15} {s.about}" for s in SCENARIOS))
+        epilog="scenarios:\n" + "\n".join(f"  {s.name:14} {s.about}" for s in SCENARIOS))
     parser.add_argument("scenario", nargs="*", help="default: all of them")
     parser.add_argument("--duration", type=int, default=4, help="seconds per run (4)")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each contender (5)")
@@ -91,10 +87,9 @@ def parse_arguments():
 
 def main():
     arguments = parse_arguments()
-    if missing := [name for name in ("wrk", "taskset") if not shutil.which(name)]:
-        raise Failed(f"{missing[0]} is missing: run scripts/setup --test")
-    placement = cpu.Placement()
     chosen = [s for s in SCENARIOS if not arguments.scenario or s.name in arguments.scenario]
+    programs.require("taskset", "curl", *(tool for s in chosen for tool in s.load.tools))
+    placement = cpu.Placement()
     results = []
     for scenario in chosen:
         with tempfile.TemporaryDirectory(prefix="millrace-load-") as directory:

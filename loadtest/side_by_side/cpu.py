@@ -51,8 +51,8 @@ class Placement:
         return ["taskset", "-c", str(processor), *command]
 
     def __str__(self):
-        text = f"server on processor {self.server}, wrk on {self.load}"
+        text = f"server on processor {self.server}, load generator on {self.load}"
         if self.load == self.server:
             return text + ": ONE processor for both, absolute figures mean little"
-        shared = " (shared with wrk)" if self.backend == self.load else ""
+        shared = " (shared with the load)" if self.backend == self.load else ""
         return text + f", the proxy's backend on {self.backend}{shared}"

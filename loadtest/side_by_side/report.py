@@ -9,17 +9,17 @@ import subprocess
 import time
 from dataclasses import dataclass
 
-from side_by_side.servers import ROOT
+from side_by_side.programs import ROOT
 
 
 @dataclass
 class Run:
-    """One wrk run against one contender."""
+    """One run of the load generator against one contender."""
 
     round: int
     requests: int
     requests_per_second: float
-    p50_us: float
+    p50_us: float  # None, as p99_us: the load generator does not say
     p99_us: float
     user_us: float  # processor time of the server per request
     system_us: float
@@ -39,17 +39,23 @@ class Result:
     runs: dict  # contender -> [Run], in rounds
 
     def median(self, name, metric):
-        return statistics.median(getattr(run, metric) for run in self.runs[name])
+        values = [getattr(run, metric) for run in self.runs[name]]
+        return None if None in values else statistics.median(values)
 
     def ratio(self, name, other, metric):
         """The median of the rounds' ratios: both runs of a round saw the same machine."""
-        pairs = zip(self.runs[name], self.runs[other])
-        return statistics.median(ratio_of(getattr(a, metric), getattr(b, metric))
-                                 for a, b in pairs)
+        pairs = [(getattr(a, metric), getattr(b, metric))
+                 for a, b in zip(self.runs[name], self.runs[other])]
+        ratios = [ratio_of(a, b) for a, b in pairs if None not in (a, b)]
+        return None if len(ratios) < len(pairs) or None in ratios else statistics.median(ratios)
 
 
 def ratio_of(a, b):
-    return a / b if b else float("nan")
+    return a / b if b else None
+
+
+def shown(value, digits=2):
+    return "-" if value is None else f"{value:,.{digits}f}"
 
 
 def markdown_of(result):
@@ -57,7 +63,7 @@ def markdown_of(result):
     lines = [
         f"### {result.scenario.name}",
         "",
-        f"{result.scenario.about}; {result.scenario.connections} connections, medians of "
+        f"{result.scenario.about}; {result.scenario.load}, medians of "
         f"{len(next(iter(result.runs.values())))} alternating runs.",
         "",
         "| | requests/s | p50 us | p99 us | CPU us/request | user | system |",
@@ -67,14 +73,15 @@ def markdown_of(result):
     for name in names:
         m = {metric: result.median(name, metric) for metric in METRICS}
         lines.append(
-            f"| {result.versions[name]} | {m['requests_per_second']:,.0f} | {m['p50_us']:,.0f} | "
-            f"{m['p99_us']:,.0f} | {m['cpu_us']:.2f} | {m['user_us']:.2f} | {m['system_us']:.2f} |")
+            f"| {result.versions[name]} | {shown(m['requests_per_second'], 0)} | "
+            f"{shown(m['p50_us'], 0)} | {shown(m['p99_us'], 0)} | {shown(m['cpu_us'])} | "
+            f"{shown(m['user_us'])} | {shown(m['system_us'])} |")
     for other in names[1:]:
         r = {metric: result.ratio(names[0], other, metric) for metric in METRICS}
         lines.append(
-            f"| **{names[0]} / {other}** | {r['requests_per_second']:.2f} | {r['p50_us']:.2f} | "
-            f"{r['p99_us']:.2f} | **{r['cpu_us']:.2f}** | {r['user_us']:.2f} | "
-            f"{r['system_us']:.2f} |")
+            f"| **{names[0]} / {other}** | {shown(r['requests_per_second'])} | "
+            f"{shown(r['p50_us'])} | {shown(r['p99_us'])} | **{shown(r['cpu_us'])}** | "
+            f"{shown(r['user_us'])} | {shown(r['system_us'])} |")
     return "\n".join(lines) + "\n"
 
 
@@ -82,7 +89,7 @@ def json_of(result):
     names = list(result.runs)
     return {
         "scenario": result.scenario.name,
-        "connections": result.scenario.connections,
+        "load": str(result.scenario.load),
         "versions": result.versions,
         "medians": {n: {m: result.median(n, m) for m in METRICS} for n in names},
         "ratios": {o: {m: result.ratio(names[0], o, m) for m in METRICS} for o in names[1:]},

@@ -1,21 +1,13 @@
-"""One run of wrk against one URL."""
+"""wrk, for HTTP/1.1: cleartext and TLS."""
 
 import re
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from side_by_side.servers import Failed
+from side_by_side.load import GRACE_S, Load
+from side_by_side.programs import Failed
 
 UNITS_US = {"us": 1, "ms": 1e3, "s": 1e6, "m": 6e7}
-GRACE_S = 30
-
-
-@dataclass
-class Load:
-    requests: int
-    requests_per_second: float
-    p50_us: float
-    p99_us: float
 
 
 def first(pattern, text):
@@ -26,8 +18,9 @@ def first(pattern, text):
 
 
 def percentile_us(percent, text):
+    """None for 0, which wrk prints for pipelined requests that came with others."""
     match = first(rf"{percent}%\s+([\d.]+)(us|ms|s|m)\b", text)
-    return float(match[1]) * UNITS_US[match[2]]
+    return float(match[1]) * UNITS_US[match[2]] or None
 
 
 def parse(text):
@@ -42,11 +35,20 @@ def parse(text):
     )
 
 
-def run(url, scenario, duration_s, placement):
-    command = ["wrk", "-t1", f"-c{scenario.connections}", f"-d{duration_s}s", "--latency",
-               *scenario.wrk_arguments, url]
-    result = subprocess.run(placement.pinned(placement.load, command), text=True,
-                            capture_output=True, timeout=duration_s + GRACE_S, check=False)
-    if result.returncode != 0:
-        raise Failed(f"wrk ended with {result.returncode}: {result.stderr}{result.stdout}")
-    return parse(result.stdout)
+@dataclass(frozen=True)
+class Wrk:
+    connections: int = 64
+    arguments: tuple = field(default=())
+    tools = ("wrk",)
+
+    def __str__(self):
+        return f"{self.connections} connections"
+
+    def run(self, url, duration_s, placement):
+        command = ["wrk", "-t1", f"-c{self.connections}", f"-d{duration_s}s", "--latency",
+                   *self.arguments, url]
+        result = subprocess.run(placement.pinned(placement.load, command), text=True,
+                                capture_output=True, timeout=duration_s + GRACE_S, check=False)
+        if result.returncode != 0:
+            raise Failed(f"wrk ended with {result.returncode}: {result.stderr}{result.stdout}")
+        return parse(result.stdout)

@@ -13,8 +13,9 @@ import harness
 LOADTEST = harness.ROOT / "loadtest"
 sys.path.insert(0, str(LOADTEST))
 
-from side_by_side import cpu, report, wrk
-from side_by_side.servers import Failed
+from side_by_side import cpu, h2load, handshakes, report, wrk
+from side_by_side.programs import Failed
+from side_by_side.scenarios import SCENARIOS
 
 GOOD = """\
 Running 4s test @ http://127.0.0.1:1/plaintext
@@ -30,6 +31,19 @@ Running 4s test @ http://127.0.0.1:1/plaintext
   295310 requests in 4.00s, 47.60MB read
 Requests/sec:  73799.91
 Transfer/sec:     11.89MB
+"""
+
+
+GOOD_H2 = """\
+starting benchmark...
+Application protocol: h2c
+Main benchmark duration is over for thread #0. Stopping all clients.
+Stopped all clients for thread #0
+
+finished in 2.00s, 97184.00 req/s, 3.80MB/s
+requests: 194368 total, 194624 started, 194368 done, 194368 succeeded, 0 failed, 0 errored, 0 timeout
+status codes: 194369 2xx, 0 3xx, 0 4xx, 0 5xx
+traffic: 7.60MB (7970232) total, 1.85MB (1944632) headers (space savings 93.50%), 2.41MB (2526784) data
 """
 
 
@@ -52,6 +66,50 @@ class Wrk(unittest.TestCase):
             wrk.parse("unable to connect\n")
 
 
+    def test_times_that_wrk_does_not_know_are_none(self):
+        load = wrk.parse(GOOD.replace("2.93ms", "0.00us"))
+        self.assertEqual((load.p50_us, load.p99_us), (576.0, None))
+
+
+class H2load(unittest.TestCase):
+    def test_figures_are_read(self):
+        load = h2load.parse(GOOD_H2)
+        self.assertEqual((load.requests, load.requests_per_second), (194368, 97184.0))
+        self.assertIsNone(load.p99_us)
+
+    def test_anything_that_went_wrong_fails_the_run(self):
+        for good, bad in (("0 failed", "1 failed"), ("0 errored", "3 errored"),
+                          ("0 timeout", "1 timeout"), ("194368 succeeded", "194367 succeeded"),
+                          ("0 4xx", "1 4xx"), ("194368 done", "0 done"),
+                          ("protocol: h2c", "protocol: http/1.1")):
+            with self.subTest(bad), self.assertRaises(Failed):
+                h2load.parse(GOOD_H2.replace(good, bad))
+
+    def test_unknown_output_fails_the_run(self):
+        with self.assertRaises(Failed):
+            h2load.parse("")
+
+
+class Handshakes(unittest.TestCase):
+    def text(self, resumed):
+        return (f'{{"connections": 100, "resumed": {resumed}, "seconds": 2.0, "p50_us": 10,'
+                ' "p99_us": 20}')
+
+    def test_figures_are_read(self):
+        load = handshakes.parse(self.text(100), resume=True)
+        self.assertEqual((load.requests, load.requests_per_second), (100, 50.0))
+        self.assertEqual((load.p50_us, load.p99_us), (10, 20))
+
+    def test_sessions_must_be_resumed_or_not_as_asked(self):
+        for resumed, resume in ((99, True), (1, False)):
+            with self.assertRaisesRegex(Failed, "of 100 sessions were resumed"):
+                handshakes.parse(self.text(resumed), resume)
+
+    def test_unknown_output_fails_the_run(self):
+        with self.assertRaises(Failed):
+            handshakes.parse("connections: refused", resume=False)
+
+
 class Figures(unittest.TestCase):
     def test_ratio_is_the_median_of_the_rounds_ratios(self):
         def runs(*figures):
@@ -60,6 +118,15 @@ class Figures(unittest.TestCase):
         # The machine got slower in the middle: the ratios did not, those of the medians would.
         result = report.Result(None, {}, {"a": runs(1, 2, 30), "b": runs(2, 4, 60)})
         self.assertEqual(result.ratio("a", "b", "cpu_us"), 0.5)
+
+    def test_figures_that_are_not_known_have_no_ratio(self):
+        def run(cpu_us, p99_us):
+            return [report.Run(0, 1, 1.0, None, p99_us, cpu_us, 0.0)]
+
+        result = report.Result(None, {}, {"a": run(1.0, 5.0), "b": run(0.0, None)})
+        self.assertIsNone(result.median("a", "p50_us"))
+        self.assertIsNone(result.ratio("a", "b", "p99_us"))
+        self.assertIsNone(result.ratio("a", "b", "cpu_us"))
 
     def test_processor_time_includes_children(self):
         before = sum(cpu.consumed(os.getpid()))
@@ -73,22 +140,28 @@ class Figures(unittest.TestCase):
 
 @unittest.skipIf(harness.SANITIZED, "figures of a sanitizer build say nothing")
 class Runs(unittest.TestCase):
-    def test_every_scenario_runs_and_gives_ratios(self):
+    # One of each load generator, with every contender; the others differ in configuration.
+    CHOSEN = ("plaintext", "proxy", "h2", "tls-resumed")
+
+    def test_scenarios_run_and_give_ratios(self):
         with tempfile.TemporaryDirectory() as directory:
             result = subprocess.run(
                 [sys.executable, "-m", "side_by_side", "--rounds", "1", "--duration", "1",
-                 "--output", directory],
+                 "--output", directory, *self.CHOSEN],
                 env={**os.environ, "PYTHONPATH": str(LOADTEST),
                      "MILLRACE_BINARY": harness.BINARY},
-                capture_output=True, text=True, timeout=120, check=False)
+                capture_output=True, text=True, timeout=180, check=False)
             self.assertEqual(result.returncode, 0, result.stderr)
             data = json.loads(next(pathlib.Path(directory).glob("*.json")).read_text())
             tables = next(pathlib.Path(directory).glob("*.md")).read_text()
-        self.assertEqual([r["scenario"] for r in data["results"]],
-                         ["plaintext", "plaintext-log", "proxy"])
+        self.assertEqual([r["scenario"] for r in data["results"]], list(self.CHOSEN))
         for entry in data["results"]:
             self.assertGreater(entry["ratios"]["nginx"]["cpu_us"], 0)
             self.assertIn(f"### {entry['scenario']}", tables)
+
+    def test_names_of_scenarios_are_unique(self):
+        names = [scenario.name for scenario in SCENARIOS]
+        self.assertEqual(len(names), len(set(names)))
 
 
 if __name__ == "__main__":
