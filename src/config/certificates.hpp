@@ -18,4 +18,8 @@ namespace millrace::config {
 /// At least one certificate, all of them readable.
 [[nodiscard]] std::string authorities_fault(const std::filesystem::path& file);
 
+/// An OCSP answer that is one, and for this certificate; the certificate must be fine.
+[[nodiscard]] std::string ocsp_fault(const std::filesystem::path& ocsp,
+                                     const std::filesystem::path& certificate);
+
 }  // namespace millrace::config

@@ -1,5 +1,6 @@
 #include "config/check.hpp"
 
+#include "config/certificate_warnings.hpp"
 #include "config/certificates.hpp"
 #include "config/suggest.hpp"
 
@@ -124,10 +125,45 @@ void check_pair(Reader& reader, const Value& root, const std::string& path,
   const std::string certificate = certificate_fault(files.certificate), key = key_fault(files.key);
   if (!certificate.empty()) reader.error_of(root, path + ".certificate", certificate);
   if (!key.empty()) reader.error_of(root, path + ".key", key);
-  if (!certificate.empty() || !key.empty() || key_matches(files.certificate, files.key)) return;
-  reader.error_of(
-      root, path + ".key",
-      quote(files.key.string()) + " is not the key of " + quote(files.certificate.string()));
+  if (certificate.empty() && key.empty() && !key_matches(files.certificate, files.key))
+    reader.error_of(
+        root, path + ".key",
+        quote(files.key.string()) + " is not the key of " + quote(files.certificate.string()));
+  if (!certificate.empty() || files.ocsp.empty()) return;
+  const std::string ocsp = ocsp_fault(files.ocsp, files.certificate);
+  if (!ocsp.empty()) reader.error_of(root, path + ".ocsp", ocsp);
+}
+
+void check_authorities(Reader& reader, const Value& root, const std::string& path,
+                       const std::filesystem::path& file) {
+  if (file.empty()) return;
+  const std::string fault = authorities_fault(file);
+  if (!fault.empty()) reader.error_of(root, path, fault);
+}
+
+void check_client_auth(Reader& reader, const Value& root, const std::string& path,
+                       const TlsListener& tls) {
+  const bool asked = tls.client_auth != ClientAuth::kNone;
+  if (asked && tls.client_ca.empty())
+    reader.error_of(root, path + ".client_auth",
+                    "needs client_ca, the file of the authorities whose clients are let in");
+  const Value* said = locate(root, path + ".client_auth").value;
+  const bool unreadable = !asked && said != nullptr && said->text != "none";
+  if (!asked && !unreadable && !tls.client_ca.empty())
+    reader.error_of(root, path + ".client_ca",
+                    "has no effect without client_auth = \"optional\" or \"required\"");
+  check_authorities(reader, root, path + ".client_ca", tls.client_ca);
+}
+
+void warn_of_certificates(Reader& reader, const Value& root, const Config& config) {
+  for (std::size_t i = 0; i < config.server.tls.size(); ++i) {
+    const std::string path = at("server.tls", i) + ".";
+    for (const auto& warning : certificate_warnings(config.server.tls[i], std::time(nullptr)))
+      reader.warning_of(root, path + warning.key, warning.text);
+    if (!config.server.tls[i].key_log.empty())
+      reader.warning_of(root, path + "key_log",
+                        "whoever reads this file can read the traffic: for debugging only");
+  }
 }
 
 void check_tls_listeners(Reader& reader, const Value& root, const Config& config) {
@@ -143,14 +179,8 @@ void check_tls_listeners(Reader& reader, const Value& root, const Config& config
     for (std::size_t j = 0; j < tls.certificates.size(); ++j) {
       check_pair(reader, root, at(path + ".certificates", j), tls.certificates[j]);
     }
+    check_client_auth(reader, root, path, tls);
   }
-}
-
-void check_authorities(Reader& reader, const Value& root, const std::string& path,
-                       const std::filesystem::path& file) {
-  if (file.empty()) return;
-  const std::string fault = authorities_fault(file);
-  if (!fault.empty()) reader.error_of(root, path, fault);
 }
 
 // --- upstreams and routes
@@ -272,6 +302,7 @@ void check(Reader& reader, const Value& root, const Config& config) {
                         format_size(config.limits.head_bytes) + ")");
   }
   check_tls_listeners(reader, root, config);
+  warn_of_certificates(reader, root, config);
   check_authorities(reader, root, "fetch.tls.ca", config.fetch.tls.ca);
   for (const auto& [name, upstream] : config.upstreams)
     check_upstream(reader, root, name, upstream);

@@ -36,14 +36,23 @@ using std::chrono::milliseconds;
 struct CertificateFiles {
   std::filesystem::path certificate;
   std::filesystem::path key;
+  std::filesystem::path ocsp;  ///< DER; not set: none
   friend bool operator==(const CertificateFiles&, const CertificateFiles&) = default;
 };
+
+/// Must clients show a certificate?
+enum class ClientAuth : std::uint8_t { kNone, kOptional, kRequired };
 
 /// `[[server.tls]]`
 struct TlsListener {
   std::vector<Address> listen;
-  std::vector<CertificateFiles> certificates;
+  std::vector<CertificateFiles> certificates;  ///< the first is for clients that ask for no name
+  std::filesystem::path client_ca;             ///< PEM; set unless client_auth is kNone
+  ClientAuth client_auth = ClientAuth::kNone;
+  bool http2 = true;
   milliseconds handshake_timeout{10'000};
+  std::optional<milliseconds> reload_interval{60'000};  ///< "none": only on SIGHUP
+  std::filesystem::path key_log;                        ///< not set: secrets are told to nobody
   friend bool operator==(const TlsListener&, const TlsListener&) = default;
 };
 

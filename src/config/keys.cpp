@@ -55,6 +55,16 @@ std::span<const Choice<LogLevel>> choices() {
 }
 
 template <>
+std::span<const Choice<ClientAuth>> choices() {
+  static constexpr auto kChoices = std::to_array<Choice<ClientAuth>>({
+      {ClientAuth::kNone, "none"},
+      {ClientAuth::kOptional, "optional"},
+      {ClientAuth::kRequired, "required"},
+  });
+  return kChoices;
+}
+
+template <>
 std::span<const Choice<ProxyProtocol>> choices() {
   static constexpr auto kChoices = std::to_array<Choice<ProxyProtocol>>({
       {ProxyProtocol::kOff, "off"},
@@ -99,6 +109,9 @@ std::span<const Field<CertificateFiles>> fields() {
       key<&CertificateFiles::key>("key",
                                   "PEM file: the certificate's private key, without a passphrase.",
                                   {.required = true}),
+      key<&CertificateFiles::ocsp>("ocsp",
+                                   "DER file: the authority's OCSP answer for the certificate, "
+                                   "shown to clients that ask for it."),
   });
   return kFields;
 }
@@ -109,15 +122,30 @@ std::span<const Field<TlsListener>> fields() {
       key<&TlsListener::listen>("listen", "Addresses that speak TLS.", {.required = true}),
       key<&TlsListener::certificates>(
           "certificates",
-          "Certificates with their keys; one of each kind of key that clients may prefer.",
+          "Certificates with their keys. A client gets the one for the name that it asks for, of a "
+          "kind of key that it knows; the first when it asks for none.",
           {.required = true}),
+      key<&TlsListener::client_ca>(
+          "client_ca", "PEM file: the authorities whose clients are let in, see client_auth."),
+      key<&TlsListener::client_auth>(
+          "client_auth",
+          "Whether clients may (\"optional\") or must (\"required\") show a certificate of "
+          "client_ca. Its subject goes upstream as X-Forwarded-Client-Subject."),
+      key<&TlsListener::http2>("http2", "Whether HTTP/2 is offered, before HTTP/1.1."),
       key<&TlsListener::handshake_timeout>(
           "handshake_timeout",
           "From accepting a connection to the end of the handshake. Long enough for a bad "
           "mobile network, short enough to shed clients that never speak.",
           kWait),
-      later<TlsListener>("client_ca"),
-      later<TlsListener>("client_auth"),
+      key<&TlsListener::reload_interval>(
+          "reload_interval",
+          "How often the certificates' files are looked at; changed ones are loaded for new "
+          "connections. \"none\": only on SIGHUP.",
+          {.min = kSecond, .max = kDay}),
+      key<&TlsListener::key_log>(
+          "key_log",
+          "File that gets the secrets of every connection, in the SSLKEYLOGFILE format: for "
+          "debugging only. Who reads it reads the traffic."),
   });
   return kFields;
 }

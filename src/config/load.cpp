@@ -39,7 +39,7 @@ std::filesystem::path folder_of(const std::filesystem::path& file) {
 std::string Diagnostic::text() const {
   std::string out = source + ":";
   if (line != 0) out += std::to_string(line) + ":" + std::to_string(column) + ":";
-  return out + " error: " + message;
+  return out + (severity == Severity::kError ? " error: " : " warning: ") + message;
 }
 
 Environment process_environment() {
@@ -65,7 +65,7 @@ Loaded load_text(std::string_view text, const std::string& name,
   complete(*root, *config);
   check(reader, *root, *config);
   if (reader.count() != 0) return {nullptr, reader.take()};
-  return {std::move(config), {}};
+  return {std::move(config), {}, reader.take_warnings()};
 }
 
 Loaded load_file(const std::filesystem::path& path, std::span<const std::string> overrides,

@@ -20,13 +20,16 @@
 
 namespace millrace::config {
 
-/// One error: where, and a sentence with what was expected and, for typing mistakes, what was
-/// meant.
+/// One error or warning: where, and a sentence with what was expected and, for typing mistakes,
+/// what was meant.
 struct Diagnostic {
+  enum class Severity : std::uint8_t { kError, kWarning };
+
   std::string source;        ///< the file as it was named, or `--set key=value`
   std::uint32_t line = 0;    ///< from 1; 0: the error has no place within the source
   std::uint32_t column = 0;  ///< from 1, in characters
   std::string message;
+  Severity severity = Severity::kError;
 
   /// "millrace.toml:3:11: error: ..."
   [[nodiscard]] std::string text() const;
@@ -37,6 +40,8 @@ struct Diagnostic {
 struct Loaded {
   std::shared_ptr<const Config> config;
   std::vector<Diagnostic> errors;  ///< in file order, then in the order of the overrides
+  /// What should be known of a configuration that is valid; in the same order.
+  std::vector<Diagnostic> warnings = {};
 };
 
 /// The value of an environment variable, if it is set.

@@ -32,6 +32,10 @@ void Reader::error_of(const Value& root, std::string_view path, std::string_view
   error_at(locate(root, path).at, std::string(path).append(": ").append(message));
 }
 
+void Reader::warning_of(const Value& root, std::string_view path, std::string_view message) {
+  warnings_.emplace(locate(root, path).at, std::string(path).append(": ").append(message));
+}
+
 std::filesystem::path Reader::resolve(Position at, std::string_view path) const {
   if (at.source == 0) return (folder_ / path).lexically_normal();
   std::error_code ignored;
@@ -39,11 +43,19 @@ std::filesystem::path Reader::resolve(Position at, std::string_view path) const 
 }
 
 std::vector<Diagnostic> Reader::take() {
+  return take(errors_, Diagnostic::Severity::kError);
+}
+
+std::vector<Diagnostic> Reader::take_warnings() {
+  return take(warnings_, Diagnostic::Severity::kWarning);
+}
+
+std::vector<Diagnostic> Reader::take(Found& found, Diagnostic::Severity severity) const {
   std::vector<Diagnostic> out;
-  for (auto& [at, message] : errors_) {
-    out.push_back({sources_[at.source], at.line, at.column, std::move(message)});
+  for (auto& [at, message] : found) {
+    out.push_back({sources_[at.source], at.line, at.column, std::move(message), severity});
   }
-  errors_.clear();
+  found.clear();
   return out;
 }
 

@@ -42,20 +42,27 @@ class Reader {
   /// For checks of what was read already: path and place of "route[2].upstream", or of what is
   /// around it.
   void error_of(const Value& root, std::string_view path, std::string_view message);
+  /// The same for what should be known and is no reason to refuse the file.
+  void warning_of(const Value& root, std::string_view path, std::string_view message);
 
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
   /// `path` against the file's folder, or for an override against the working directory, as whoever
   /// typed it there expects; absolute and without "." and "..".
   [[nodiscard]] std::filesystem::path resolve(Position at, std::string_view path) const;
   [[nodiscard]] std::size_t count() const noexcept { return errors_.size(); }
-  /// Everything that was found, in file order.
+  /// Every error that was found, in file order.
   [[nodiscard]] std::vector<Diagnostic> take();
+  [[nodiscard]] std::vector<Diagnostic> take_warnings();
 
  private:
+  using Found = std::multimap<Position, std::string>;  ///< equal positions: in order of arrival
+  [[nodiscard]] std::vector<Diagnostic> take(Found& found, Diagnostic::Severity severity) const;
+
   std::vector<std::string> sources_;
   std::filesystem::path folder_;
   std::string path_;
-  std::multimap<Position, std::string> errors_;  ///< equal positions stay in order of arrival
+  Found errors_;
+  Found warnings_;
 };
 
 }  // namespace millrace::config

@@ -63,8 +63,9 @@ void replace_all(std::string& text, const std::string& what, const std::string& 
 }
 
 std::string outcome(const Loaded& loaded) {
-  if (loaded.config) return print(*loaded.config);
   std::string out;
+  for (const Diagnostic& warning : loaded.warnings) out += warning.text() + "\n";
+  if (loaded.config) return out + print(*loaded.config);
   for (const Diagnostic& error : loaded.errors) out += error.text() + "\n";
   return out;
 }
