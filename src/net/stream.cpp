@@ -1,14 +1,11 @@
 #include "net/stream.hpp"
 
-#include <algorithm>
+#include <array>
 #include <cerrno>
-#include <climits>
 
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -17,84 +14,46 @@ namespace {
 
 using Kind = IoResult::Kind;
 
-int clamp_length(std::size_t n) noexcept {
-  return static_cast<int>(std::min<std::size_t>(n, INT_MAX));
-}
-
 }  // namespace
 
-void Stream::FreeSsl::operator()(SSL* ssl) const noexcept {
-  ::SSL_free(ssl);
-}
-
 Stream::~Stream() = default;
-
-std::string_view Stream::alpn() const noexcept {
-  if (tls_ == nullptr) return {};
-  const unsigned char* name = nullptr;
-  unsigned length = 0;
-  ::SSL_get0_alpn_selected(tls_.get(), &name, &length);
-  return {reinterpret_cast<const char*>(name), length};
-}
 
 IoResult Stream::syscall_result(ssize_t n, std::size_t wanted, Direction d) noexcept {
   // Less than was asked for: there is no more. The descriptor need not look before it waits.
   if (n < static_cast<ssize_t>(wanted)) descriptor_.drained(d);
-  if (n > 0) return {.bytes = static_cast<std::size_t>(n)};
+  if (n > 0)
+    return {.drained = n < static_cast<ssize_t>(wanted), .bytes = static_cast<std::size_t>(n)};
   if (n == 0) return {.kind = Kind::kEnd};
   if (errno == EAGAIN || errno == EWOULDBLOCK) return {.kind = Kind::kWouldBlock, .want = d};
   return {.kind = Kind::kError, .os_error = errno};
 }
 
-IoResult Stream::tls_result(int returned, Direction natural) noexcept {
-  switch (::SSL_get_error(tls_.get(), returned)) {
-    case SSL_ERROR_NONE:
-      return {.bytes = static_cast<std::size_t>(returned)};
-    case SSL_ERROR_WANT_READ:
-      descriptor_.drained(Direction::kRead);
-      return {.kind = Kind::kWouldBlock, .want = Direction::kRead};
-    case SSL_ERROR_WANT_WRITE:
-      descriptor_.drained(Direction::kWrite);
-      return {.kind = Kind::kWouldBlock, .want = Direction::kWrite};
-    case SSL_ERROR_ZERO_RETURN:
-      return {.kind = Kind::kEnd};
-    case SSL_ERROR_SYSCALL:
-      ::ERR_clear_error();
-      // A TCP end without close_notify is a truncation, not an end.
-      return {.kind = Kind::kError, .want = natural, .os_error = errno != 0 ? errno : ECONNRESET};
-    default:
-      ::ERR_clear_error();
-      return {.kind = Kind::kError, .want = natural, .os_error = EPROTO};
-  }
+IoResult Stream::noted(const IoResult& r) noexcept {
+  if (r.would_block()) descriptor_.drained(r.want);
+  if (r.drained) descriptor_.drained(Direction::kRead);
+  return r;
 }
 
 IoResult Stream::read_some(std::span<char> into) noexcept {
-  if (tls_ == nullptr)
-    return syscall_result(::recv(fd(), into.data(), into.size(), MSG_DONTWAIT), into.size(),
-                          Direction::kRead);
-  errno = 0;
-  ::ERR_clear_error();
-  return tls_result(::SSL_read(tls_.get(), into.data(), clamp_length(into.size())),
-                    Direction::kRead);
+  if (tls_ != nullptr) return noted(tls_->read(into));
+  return syscall_result(::recv(fd(), into.data(), into.size(), MSG_DONTWAIT), into.size(),
+                        Direction::kRead);
 }
 
 IoResult Stream::write_some(std::string_view bytes) noexcept {
-  if (tls_ == nullptr)
-    return syscall_result(::send(fd(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL),
-                          bytes.size(), Direction::kWrite);
-  errno = 0;
-  ::ERR_clear_error();
-  return tls_result(::SSL_write(tls_.get(), bytes.data(), clamp_length(bytes.size())),
-                    Direction::kWrite);
+  if (tls_ != nullptr) {
+    const iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
+    return write_some(std::span(&piece, 1));
+  }
+  return syscall_result(::send(fd(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL),
+                        bytes.size(), Direction::kWrite);
 }
 
 IoResult Stream::write_some(std::span<const iovec> pieces) noexcept {
   if (tls_ != nullptr) {
-    for (const iovec& piece : pieces)
-      if (piece.iov_len != 0)
-        return write_some(
-            std::string_view(static_cast<const char*>(piece.iov_base), piece.iov_len));
-    return {};
+    IoResult r = tls_->write(pieces);
+    r.drained = false;
+    return noted(r);
   }
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(pieces.data());
@@ -105,8 +64,8 @@ IoResult Stream::write_some(std::span<const iovec> pieces) noexcept {
                         Direction::kWrite);
 }
 
-bool Stream::has_pending() const noexcept {
-  return tls_ != nullptr && ::SSL_has_pending(tls_.get()) == 1;
+IoResult Stream::flush_some() noexcept {
+  return tls_ != nullptr ? noted(tls_->flush()) : IoResult{};
 }
 
 bool Stream::peer_gone() const noexcept {
@@ -131,27 +90,42 @@ std::size_t Stream::untaken_bytes() const noexcept {
   return static_cast<std::size_t>(bytes);
 }
 
-Task<Result<void>> Stream::handshake(SSL* ssl) {
-  tls_.reset(ssl);
-  ::SSL_set_fd(ssl, fd());
+Task<Result<void>> Stream::handshake(SSL* ssl, HandshakeGate* gate) {
+  tls_ = std::make_unique<TlsEngine>(ssl, fd());
+  // Who has not spoken takes nobody's turn.
+  if (gate != nullptr)
+    if (auto ready = co_await wait(Direction::kRead); !ready) co_return fail(ready.error());
   for (;;) {
-    errno = 0;
-    ::ERR_clear_error();
-    const int returned = ::SSL_do_handshake(ssl);
-    if (returned == 1) co_return Result<void>{};
-    const IoResult r = tls_result(returned, Direction::kRead);
-    if (!r.would_block()) co_return fail(Errc::kTlsFailed, r.os_error);
+    IoResult r;
+    if (gate == nullptr) {
+      r = noted(tls_->handshake_step());
+    } else {
+      const auto permit = co_await gate->permit();
+      if (!permit) co_return fail(permit.error());
+      if (descriptor_.timed_out(Direction::kRead)) co_return fail(Errc::kTlsTimeout);
+      r = noted(tls_->handshake_step());
+    }
+    if (r.done()) co_return Result<void>{};
+    if (!r.would_block()) {
+      let_alert_through();
+      co_return fail(Errc::kTlsFailed, r.os_error);
+    }
     if (auto ready = co_await wait(r.want); !ready) co_return fail(ready.error());
   }
 }
 
+// A close resets the connection while something lies unread, and the alert that tells the peer why
+// would be lost with it.
+void Stream::let_alert_through() noexcept {
+  ::shutdown(fd(), SHUT_WR);
+  std::array<char, 4096> dump;
+  for (int block = 0; block < 16; ++block)
+    if (::recv(fd(), dump.data(), dump.size(), MSG_DONTWAIT) <= 0) return;
+}
+
 void Stream::shutdown_write() noexcept {
   if (!is_open()) return;
-  if (tls_ != nullptr) {
-    ::ERR_clear_error();
-    ::SSL_shutdown(tls_.get());
-    ::ERR_clear_error();
-  }
+  if (tls_ != nullptr) tls_->say_end();
   ::shutdown(fd(), SHUT_WR);
 }
 

@@ -1,17 +1,18 @@
 // A connected byte stream: TCP, unix socket or TLS over either, behind one concrete type.
 //
-// Every operation is "try": it does one system call (or one SSL_read/SSL_write) and says
-// kWouldBlock when there is nothing to do now; then `co_await stream.wait(want)`. Buffers belong to
-// the caller, so an idle stream holds none. Without TLS the cost over the bare system call is a
-// branch.
+// Every operation is "try": it does one system call (or one TLS record) and says kWouldBlock when
+// there is nothing to do now; then `co_await stream.wait(want)`. Buffers belong to the caller, so
+// an idle stream holds none. Without TLS the cost over the bare system call is a branch.
 //
 // Ownership: owns its descriptor and TLS state. Thread rule: the io thread on which it was made.
 #pragma once
 
 #include "base/error.hpp"
+#include "net/handshake_gate.hpp"
+#include "net/io_result.hpp"
+#include "net/tls_engine.hpp"
 #include "runtime/descriptor.hpp"
 
-#include <cstdint>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -21,19 +22,6 @@
 typedef struct ssl_st SSL;  // NOLINT: OpenSSL's own forward declaration
 
 namespace millrace::net {
-
-struct IoResult {
-  enum class Kind : std::uint8_t { kDone, kWouldBlock, kEnd, kError };
-  Kind kind = Kind::kDone;
-  Direction want = Direction::kRead;  ///< for kWouldBlock: TLS may want the other direction
-  int os_error = 0;                   ///< for kError
-  std::size_t bytes = 0;              ///< for kDone: > 0
-
-  [[nodiscard]] bool done() const noexcept { return kind == Kind::kDone; }
-  [[nodiscard]] bool would_block() const noexcept { return kind == Kind::kWouldBlock; }
-  [[nodiscard]] bool end() const noexcept { return kind == Kind::kEnd; }
-  [[nodiscard]] bool error() const noexcept { return kind == Kind::kError; }
-};
 
 class Stream {
  public:
@@ -49,15 +37,23 @@ class Stream {
   [[nodiscard]] Descriptor& descriptor() noexcept { return descriptor_; }
   [[nodiscard]] int fd() const noexcept { return descriptor_.fd(); }
   [[nodiscard]] bool is_tls() const noexcept { return tls_ != nullptr; }
+  /// For what the handshake came to (tls_session.hpp); nullptr without TLS.
+  [[nodiscard]] const SSL* tls() const noexcept { return tls_ != nullptr ? tls_->ssl() : nullptr; }
   /// "h2", "http/1.1" or empty.
-  [[nodiscard]] std::string_view alpn() const noexcept;
+  [[nodiscard]] std::string_view alpn() const noexcept {
+    return tls_ != nullptr ? tls_->alpn() : std::string_view();
+  }
 
   [[nodiscard]] IoResult read_some(std::span<char> into) noexcept;
   [[nodiscard]] IoResult write_some(std::string_view bytes) noexcept;
-  /// Several pieces in one system call; TLS writes the first non-empty piece.
+  /// Several pieces in one system call; TLS makes one record of as much as fits into it.
   [[nodiscard]] IoResult write_some(std::span<const iovec> pieces) noexcept;
-  /// Decrypted bytes are waiting inside TLS: the descriptor will not become readable for them.
-  [[nodiscard]] bool has_pending() const noexcept;
+  /// Bytes that write_some has taken and that have not left, since the socket was full: TLS only.
+  /// Whoever has nothing more to write waits for kWrite and calls flush_some() until it is done.
+  [[nodiscard]] bool has_unsent() const noexcept { return tls_ != nullptr && tls_->has_unsent(); }
+  [[nodiscard]] IoResult flush_some() noexcept;
+  /// Bytes, or the end, are waiting inside TLS: the descriptor will not become readable for them.
+  [[nodiscard]] bool has_pending() const noexcept { return tls_ != nullptr && tls_->has_pending(); }
 
   [[nodiscard]] Descriptor::Wait wait(Direction d) noexcept {
     return d == Direction::kRead ? descriptor_.readable() : descriptor_.writable();
@@ -75,9 +71,16 @@ class Stream {
   /// Bytes that were written and that the peer's kernel has not taken yet.
   [[nodiscard]] std::size_t untaken_bytes() const noexcept;
 
-  /// Runs the TLS handshake (SSL_accept or SSL_connect, as `ssl` was set up) under the deadlines in
-  /// force. Takes ownership of `ssl` and attaches it to the descriptor.
-  [[nodiscard]] Task<Result<void>> handshake(SSL* ssl);
+  /// Runs the TLS handshake (as `ssl` was set up: SSL_accept or SSL_connect) under the deadlines in
+  /// force. Takes ownership of `ssl` and attaches it to the descriptor. With a gate it takes its
+  /// turn there for every step, and for the first one only once the peer has said something.
+  /// Errors: kTlsFailed (tls_failure() says why), the deadlines', the scope's.
+  [[nodiscard]] Task<Result<void>> handshake(SSL* ssl, HandshakeGate* gate = nullptr);
+
+  /// Why the handshake failed, in OpenSSL's words: for the log. Empty when it has none.
+  [[nodiscard]] std::string_view tls_failure() const noexcept {
+    return tls_ != nullptr ? tls_->failure() : std::string_view();
+  }
 
   /// No more will be written (TLS: close_notify first, best effort).
   void shutdown_write() noexcept;
@@ -86,14 +89,13 @@ class Stream {
   void reset_on_close() noexcept;
 
  private:
-  struct FreeSsl {
-    void operator()(SSL* ssl) const noexcept;
-  };
   [[nodiscard]] IoResult syscall_result(ssize_t returned, std::size_t wanted, Direction d) noexcept;
-  [[nodiscard]] IoResult tls_result(int returned, Direction natural) noexcept;
+  void let_alert_through() noexcept;
+  /// Tells the descriptor what TLS has learnt of the socket.
+  IoResult noted(const IoResult& r) noexcept;
 
   Descriptor descriptor_;
-  std::unique_ptr<SSL, FreeSsl> tls_;
+  std::unique_ptr<TlsEngine> tls_;
 };
 
 }  // namespace millrace::net

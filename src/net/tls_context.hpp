@@ -1,17 +1,15 @@
-// TLS contexts for both roles: TLS 1.2 or newer, AEAD ciphers with forward secrecy only, ALPN
-// http/1.1.
+// TLS towards upstreams: TLS 1.2 or newer, AEAD ciphers with forward secrecy only, ALPN http/1.1.
 //
-// One context per io thread and role: OpenSSL's reference counts and locks hurt across threads.
-// Errors at making one are texts fit for "FILE: why" lines of the configuration and of start-up.
+// One context per io thread: OpenSSL's reference counts and locks hurt across threads. Errors at
+// making one are texts fit for "FILE: why" lines of the configuration and of start-up.
 //
-// Ownership: each owns its SSL_CTX; the SSL objects made from it may outlive it. Thread rule: made
+// Ownership: it owns its SSL_CTX; the SSL objects made from it may outlive it. Thread rule: made
 // anywhere, then used on one io thread.
 #pragma once
 
 #include <compare>
 #include <expected>
 #include <memory>
-#include <span>
 #include <string>
 #include <string_view>
 
@@ -50,26 +48,6 @@ class TlsClient {
       : context_(std::move(context)), verify_(verify) {}
   detail::SslContext context_;
   bool verify_ = true;
-};
-
-/// What a server shows. Several certificates of different key types lie side by side and each
-/// client gets the one that it can use.
-class TlsServer {
- public:
-  struct Certificate {
-    std::string certificate_file;  ///< PEM: the leaf, then its chain
-    std::string key_file;          ///< PEM
-  };
-
-  [[nodiscard]] static std::expected<TlsServer, std::string> make(
-      std::span<const Certificate> certificates);
-
-  /// For one accepted connection; Stream::handshake takes ownership. nullptr: out of memory.
-  [[nodiscard]] SSL* make_ssl();
-
- private:
-  explicit TlsServer(detail::SslContext context) noexcept : context_(std::move(context)) {}
-  detail::SslContext context_;
 };
 
 /// Why the handshake of `ssl` failed, as far as the certificate is to blame: "certificate has

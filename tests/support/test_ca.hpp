@@ -39,7 +39,8 @@ struct Identity {
 class TestCa {
  public:
   struct Leaf {
-    std::string name = "DNS:origin.test";  ///< subjectAltName
+    std::string name = "DNS:origin.test";  ///< subjectAltName; empty: there is none
+    std::string subject = "leaf";          ///< the common name
     long begins = -3600;                   ///< seconds from now
     long ends = 3600;
     bool self_signed = false;
@@ -64,8 +65,8 @@ class TestCa {
   Identity issue(const Leaf& leaf) {
     Identity id;
     id.key = make_key(leaf.rsa);
-    id.certificate =
-        make_certificate(id, "CN=leaf", leaf, leaf.self_signed ? nullptr : &root_, false);
+    id.certificate = make_certificate(id, "CN=" + leaf.subject, leaf,
+                                      leaf.self_signed ? nullptr : &root_, false);
     save(id, "leaf" + std::to_string(count_++));
     return id;
   }
@@ -92,7 +93,8 @@ class TestCa {
     X509* signer = issuer != nullptr ? issuer->certificate.get() : cert.get();
     X509_set_issuer_name(cert.get(), X509_get_subject_name(signer));
     if (authority) add_extension(cert.get(), signer, NID_basic_constraints, "critical,CA:TRUE");
-    if (!authority) add_extension(cert.get(), signer, NID_subject_alt_name, leaf.name);
+    if (!authority && !leaf.name.empty())
+      add_extension(cert.get(), signer, NID_subject_alt_name, leaf.name);
     if (X509_sign(cert.get(), (issuer != nullptr ? issuer->key : id.key).get(), EVP_sha256()) == 0)
       throw std::runtime_error("cannot sign a certificate");
     return cert;
