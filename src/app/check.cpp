@@ -16,8 +16,9 @@ config::Loaded load_config(const std::string& file, const std::vector<std::strin
   return config::load_text("", "built-in defaults", overrides);
 }
 
-void print_errors(const config::Loaded& loaded) {
+void print_diagnostics(const config::Loaded& loaded) {
   for (const config::Diagnostic& error : loaded.errors) std::cerr << error.text() << '\n';
+  for (const config::Diagnostic& warning : loaded.warnings) std::cerr << warning.text() << '\n';
 }
 
 int check(const CheckCommand& command) {
@@ -26,10 +27,8 @@ int check(const CheckCommand& command) {
     return 0;
   }
   const config::Loaded loaded = load_config(command.config, command.overrides);
-  if (!loaded.config) {
-    print_errors(loaded);
-    return 2;
-  }
+  print_diagnostics(loaded);
+  if (!loaded.config) return 2;
   if (command.print)
     std::cout << config::print(*loaded.config);
   else

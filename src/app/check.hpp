@@ -14,8 +14,8 @@ namespace millrace::app {
 [[nodiscard]] config::Loaded load_config(const std::string& file,
                                          const std::vector<std::string>& overrides);
 
-/// Each error on a line of its own, to stderr.
-void print_errors(const config::Loaded& loaded);
+/// Each error and warning on a line of its own, to stderr.
+void print_diagnostics(const config::Loaded& loaded);
 
 [[nodiscard]] int check(const CheckCommand& command);
 

@@ -10,9 +10,10 @@ namespace {
 
 int run(const config::Loaded& loaded, ServerProcess::Options options) {
   if (!loaded.config) {
-    print_errors(loaded);
+    print_diagnostics(loaded);
     return 2;
   }
+  options.warnings = loaded.warnings;
   ServerProcess process(loaded.config, options);
   if (const auto bound = process.bind(); !bound) {
     std::cerr << "millrace: " << bound.error() << '\n';

@@ -28,6 +28,12 @@ ServerProcess::ServerProcess(std::shared_ptr<const config::Config> config, Optio
     : config_(std::move(config)),
       options_(options),
       threads_(thread_count(*config_)),
+      tls_(*config_, threads_,
+           [this](unsigned thread, const config::TlsListener& tls, net::TlsServer server) {
+             (*io_)[thread].post([this, thread, &tls, server = std::move(server)]() mutable {
+               stacks_[thread]->set_tls(tls, std::move(server));
+             });
+           }),
       control_(threads_) {}
 
 ServerProcess::~ServerProcess() = default;
@@ -69,6 +75,8 @@ void ServerProcess::start_thread(IoThread& io) {
                                                                  .guard = guard_,
                                                                  .thread = io.index(),
                                                                  .threads = threads_});
+  for (const config::TlsListener& tls : config_->server.tls)
+    stacks_[i]->set_tls(tls, tls_.take(tls, io.index()));
   for (BoundListener& l : listeners_)
     stacks_[i]->listen(l.listener.take(i), l.listener.address(), l.tls);
 }
@@ -109,6 +117,12 @@ void ServerProcess::announce() {
 int ServerProcess::run() {
   block_signals();
   if (!open_log()) return 1;
+  if (const auto loaded = tls_.load(); !loaded) {
+    std::cerr << "millrace: " << loaded.error() << '\n';
+    return 1;
+  }
+  for (const config::Diagnostic& warning : options_.warnings)
+    log::event(LogLevel::kWarn, "config_warning", {{"warning", warning.text()}});
   guard_ = make_guard();
   offload_ = std::make_unique<Offload>(Offload::Options{
       .threads = config_->offload.threads != 0 ? config_->offload.threads : threads_,
@@ -138,6 +152,7 @@ int ServerProcess::run() {
 Task<void> ServerProcess::control() {
   TaskGroup group;
   group.spawn(watch_signals([this](int signal) { on_signal(signal); }));
+  group.spawn(tls_.watch());
   (void)co_await stopped_.wait();
   if (admin_connections_ != nullptr) {
     admin_pipeline_->set_draining();
@@ -192,13 +207,17 @@ ProcessStatus ServerProcess::status() const {
 
 void ServerProcess::on_signal(int signal) {
   if (signal == SIGUSR1) return reopen_log();
-  if (signal == SIGHUP) {
-    log::event(LogLevel::kWarn, "reload_not_supported",
-               {{"hint", "restart to change the configuration"}});
-    return;
-  }
+  if (signal == SIGHUP) return reload();
   if (!draining_) return begin_drain();
   stop_now();
+}
+
+void ServerProcess::reload() {
+  tls_.reload();
+  log::event(LogLevel::kWarn, "reload_not_supported",
+             {{"hint", tls_.empty() ? "restart to change the configuration"
+                                    : "only certificates are read anew; restart to change the "
+                                      "configuration"}});
 }
 
 void ServerProcess::reopen_log() {

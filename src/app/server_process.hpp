@@ -6,7 +6,9 @@
 
 #include "admin/admin_handler.hpp"
 #include "app/thread_stack.hpp"
+#include "app/tls_listeners.hpp"
 #include "config/config.hpp"
+#include "config/load.hpp"
 #include "millrace/status.hpp"
 #include "net/listener.hpp"
 #include "runtime/io_threads.hpp"
@@ -25,6 +27,8 @@ class ServerProcess final : StatusSource {
   struct Options {
     /// When the admin port is taken, take any other (`proxy`).
     bool any_admin_port = false;
+    /// Of the configuration: told once the log is open.
+    std::vector<config::Diagnostic> warnings = {};
   };
 
   ServerProcess(std::shared_ptr<const config::Config> config, Options options);
@@ -60,6 +64,7 @@ class ServerProcess final : StatusSource {
   void start_admin();
   [[nodiscard]] net::AddressGuard make_guard() const;
   void on_signal(int signal);
+  void reload();
   void reopen_log();
   void begin_drain();
   void stop_now();
@@ -77,6 +82,7 @@ class ServerProcess final : StatusSource {
   std::unique_ptr<Offload> offload_;
   std::unique_ptr<IoThreads> io_;
   std::vector<std::unique_ptr<ThreadStack>> stacks_;
+  TlsListeners tls_;
   IoThread control_;
   Event stopped_;
   admin::AdminHandler admin_handler_{*this};

@@ -161,20 +161,15 @@ std::unique_ptr<Handler> ThreadStack::make_handler(const config::Route& route) {
   return endpoint;
 }
 
+void ThreadStack::set_tls(const config::TlsListener& tls, net::TlsServer server) {
+  tls_.insert_or_assign(&tls, std::move(server));
+}
+
 void ThreadStack::listen(int fd, const net::SocketAddress& address,
                          const config::TlsListener* tls) {
   server::ListenerShare share{.fd = fd, .address = address};
   if (tls != nullptr) {
-    auto found = tls_.find(tls);
-    if (found == tls_.end()) {
-      std::vector<net::TlsServer::Certificate> files;
-      for (const auto& c : tls->certificates) files.push_back({c.certificate, c.key});
-      auto made = net::TlsServer::make(files);
-      if (!made) throw std::runtime_error(made.error());
-      found = tls_.emplace(tls, std::move(*made)).first;
-    }
-    share.tls = &found->second;
-    share.handshake_timeout = tls->handshake_timeout;
+    share.tls = &tls_.at(tls);
     share.handshake_timeout = tls->handshake_timeout;
   }
   connections_->listen(share);

@@ -12,7 +12,7 @@
 #include "endpoints/url_inputs.hpp"
 #include "net/address_guard.hpp"
 #include "net/resolver.hpp"
-#include "net/tls_context.hpp"
+#include "net/tls_server.hpp"
 #include "proxy/reverse_proxy.hpp"
 #include "proxy/upstream.hpp"
 #include "runtime/offload.hpp"
@@ -41,6 +41,8 @@ class ThreadStack {
   ThreadStack(const ThreadStack&) = delete;
   ThreadStack& operator=(const ThreadStack&) = delete;
 
+  /// A TLS listener's certificates, for handshakes from now on; before it is listened on.
+  void set_tls(const config::TlsListener& tls, net::TlsServer server);
   void listen(int fd, const net::SocketAddress& address, const config::TlsListener* tls);
   [[nodiscard]] server::ServerPipeline& pipeline() noexcept { return *pipeline_; }
   [[nodiscard]] server::Connections& connections() noexcept { return *connections_; }

@@ -58,6 +58,8 @@ constexpr std::array<ErrcInfo, static_cast<std::size_t>(kCount_)> kTable{{
      "the expectation is not supported (only 100-continue is)"},
     {kUnexpectedUpgrade, "unexpected_upgrade", 400, F::kClient, R::kNever, L::kInfo,
      "the upgrade is not possible here"},
+    {kMisdirected, "misdirected", 421, F::kClient, R::kNever, L::kInfo,
+     "this connection's certificate is not for the requested host; use another connection"},
 
     {kClientGone, "client_gone", 499, F::kClient, R::kNever, L::kInfo, "the client went away"},
     {kWriteStalled, "write_stalled", 499, F::kClient, R::kNever, L::kInfo,

@@ -44,6 +44,7 @@ enum class Errc : std::uint8_t {
   kIdleTimeout,
   kExpectationFailed,
   kUnexpectedUpgrade,
+  kMisdirected,
 
   // The client's connection.
   kClientGone,
