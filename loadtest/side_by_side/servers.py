@@ -87,10 +87,13 @@ class Server:
     def alive(self):
         return self._process is not None and self._process.poll() is None
 
+    def signal_end(self):
+        self._process.send_signal(signal.SIGTERM)
+
     def stop(self):
         if self._process is None:
             return
-        self._process.send_signal(signal.SIGTERM)
+        self.signal_end()
         try:
             self._process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
