@@ -142,8 +142,7 @@ Task<Result<void>> ClientConnection::fill(ByteBuffer& into, std::size_t block_by
     const net::IoResult r = stream_.read_some(room);
     if (r.done()) {
       into.commit(r.bytes);
-      // A TLS read stops at the record's end: only would-block says that there is no more.
-      read_at_once_ = r.bytes == room.size() || stream_.is_tls();
+      read_at_once_ = !r.drained;
       co_return Result<void>{};
     }
     if (r.end()) {

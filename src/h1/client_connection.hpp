@@ -122,7 +122,9 @@ class ClientConnection {
   [[nodiscard]] bool reusable() const noexcept;
   /// Nothing is left to be read. Ask before parking: bytes that came with the answer and went
   /// unseen would be taken for the next one. A system call only when the last read does not tell.
-  [[nodiscard]] bool drained() noexcept { return !read_at_once_ || still_idle(); }
+  [[nodiscard]] bool drained() noexcept {
+    return (!read_at_once_ && !stream_.has_pending()) || still_idle();
+  }
 
   /// Forgets the exchange and gives the buffers back. Only when reusable().
   void reset() noexcept;

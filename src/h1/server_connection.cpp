@@ -66,8 +66,7 @@ ServerConnection::Read ServerConnection::read_some() {
   const net::IoResult r = io_.read_some(room);
   if (r.done()) {
     io_.input.commit(r.bytes);
-    // A TLS read stops at the record's end: only would-block says that there is no more.
-    drained_ = r.bytes < room.size() && !io_.stream.is_tls();
+    drained_ = r.drained;
     return Read::kGot;
   }
   if (r.would_block()) {

@@ -46,10 +46,8 @@ net::IoResult ServerConnection::read_some() {
   const net::IoResult r = stream_.read_some(room);
   if (!r.done()) return r;
   buffer.commit(r.bytes);
-  // A TLS read stops at the record's end: only would-block says that there is no more.
-  const bool filled = r.bytes == room.size();
-  drained_ = !filled && !stream_.is_tls();
-  block_bytes_ = filled ? ByteBuffer::kLargeBytes : ByteBuffer::kMediumBytes;
+  drained_ = r.drained;
+  block_bytes_ = r.bytes == room.size() ? ByteBuffer::kLargeBytes : ByteBuffer::kMediumBytes;
   session_.feed(buffer.view());
   return r;
 }
@@ -88,11 +86,12 @@ Task<void> ServerConnection::read_all() {
       if (!co_await output_.drain()) co_return;
     }
     net::IoResult r{.kind = net::IoResult::Kind::kWouldBlock};
-    if ((!drained_ || stream_.has_pending()) && ++reads_in_a_row_ <= kReadsInARowMax)
-      r = read_some();
+    // What TLS holds is exempt: no wait would end for it.
+    const bool more = !drained_ && ++reads_in_a_row_ <= kReadsInARowMax;
+    if (more || stream_.has_pending()) r = read_some();
     if (r.done()) {
       // Handlers take what came before more comes.
-      if (!drained_) co_await yield_now();
+      if (!drained_ || stream_.has_pending()) co_await yield_now();
       continue;
     }
     if (!r.would_block()) {
