@@ -4,6 +4,7 @@
 // the bytes were cut.
 #include "fuzz/check.hpp"
 #include "fuzz/loop.hpp"
+#include "fuzz/pieces.hpp"
 #include "h1/client_connection.hpp"
 #include "http/gate.hpp"
 #include "support/on_io.hpp"
@@ -141,7 +142,7 @@ Task<void> run(char asked, std::string_view bytes, std::size_t pieces_max,
   test::WireClient upstream(sockets);
   TaskGroup group;
   group.spawn(play_client(sockets.server, asked, answers));
-  group.spawn(fuzz::send_cut(upstream, bytes, pieces_max));
+  group.spawn(fuzz::send_pieces(upstream, fuzz::cut(bytes, pieces_max)));
   group.spawn(fuzz::receive_to_the_end(upstream));
   co_await group.join();
   std::size_t received = 0;

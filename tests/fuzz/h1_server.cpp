@@ -3,6 +3,7 @@
 // were cut.
 #include "fuzz/check.hpp"
 #include "fuzz/loop.hpp"
+#include "fuzz/pieces.hpp"
 #include "fuzz/pipeline.hpp"
 #include "fuzz/responses.hpp"
 #include "h1/server_connection.hpp"
@@ -27,7 +28,7 @@ Task<void> converse(std::string_view bytes, std::size_t pieces_max,
   test::WireClient client(sockets);
   TaskGroup group;
   group.spawn(serve(sockets.server, pipeline));
-  group.spawn(fuzz::send_cut(client, bytes, pieces_max));
+  group.spawn(fuzz::send_pieces(client, fuzz::cut(bytes, pieces_max)));
   group.spawn(fuzz::receive_to_the_end(client));
   co_await group.join();
   fuzz::check_responses(client.received(), pipeline.records());

@@ -1,7 +1,6 @@
 #include "fuzz/loop.hpp"
 
 #include "fuzz/check.hpp"
-#include "fuzz/pieces.hpp"
 #include "runtime/wait_queue.hpp"
 
 #include <memory>
@@ -27,8 +26,8 @@ Task<void> next_turn() {
   (void)co_await turned->wait();
 }
 
-Task<void> send_cut(test::WireClient& client, std::string_view bytes, std::size_t pieces_max) {
-  for (const std::string_view piece : cut(bytes, pieces_max)) {
+Task<void> send_pieces(test::WireClient& client, std::vector<std::string_view> pieces) {
+  for (const std::string_view piece : pieces) {
     if (!co_await client.send(piece)) break;
     co_await next_turn();
   }

@@ -6,8 +6,8 @@
 #include "runtime/io_thread.hpp"
 #include "support/wire_client.hpp"
 
-#include <string>
 #include <string_view>
+#include <vector>
 
 namespace millrace::fuzz {
 
@@ -20,8 +20,8 @@ namespace millrace::fuzz {
 /// Lets everybody else have a turn of the event loop. Cheaper than a timer.
 Task<void> next_turn();
 
-/// Sends `bytes` in pieces (fuzz::cut), a turn of the loop after each, then ends that direction.
-Task<void> send_cut(test::WireClient& client, std::string_view bytes, std::size_t pieces_max);
+/// Sends `pieces`, a turn of the loop after each, then ends that direction.
+Task<void> send_pieces(test::WireClient& client, std::vector<std::string_view> pieces);
 
 /// Takes everything until the other side closes. One that does not, although it was sent the end,
 /// hangs: that ends the process.

@@ -185,7 +185,7 @@ Record& RecordingPipeline::add(const Exchange& e) {
   r.method_id = q.method;
   r.version = q.version;
   r.expects_continue = q.fields.has(http::FieldId::kExpect);
-  r.wants_upgrade = q.fields.has(http::FieldId::kUpgrade);
+  r.wants_upgrade = !q.upgrade.empty() || q.fields.has(http::FieldId::kUpgrade);
   running_[&e] = &r;
   return r;
 }
