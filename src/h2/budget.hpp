@@ -37,11 +37,20 @@ class Budget {
   TimePoint refilled_;
 };
 
-/// Frames without content. A download is acknowledged by two WINDOW_UPDATEs per 16 KiB frame at
-/// worst, a page load by a handful of PRIORITY_UPDATEs per request.
+/// Frames without content. A download is acknowledged by two WINDOW_UPDATEs per frame at worst, a page
+/// load by a handful of PRIORITY_UPDATEs per request.
 inline constexpr Budget::Options kFrameBudget{.burst = 1000, .per_second = 50};
 inline constexpr double kTokensPerRequest = 4;
 inline constexpr double kBytesPerToken = 4096;
+/// Many streams cut one window into pieces, and each is acknowledged. Smaller frames are the doing of a
+/// client that opens its windows by drops.
+inline constexpr std::size_t kFrameBytesMin = 256;
+
+/// What a DATA frame that we send earns.
+[[nodiscard]] constexpr double tokens_of_data(std::size_t bytes) noexcept {
+  const double by_size = static_cast<double>(bytes) / kBytesPerToken;
+  return bytes < kFrameBytesMin ? by_size : std::max(by_size, 2.0);
+}
 
 /// Resets, the client's (CVE-2023-44487) and those that it makes us send (CVE-2025-8671). A browser
 /// that leaves a page resets all of its streams at once.

@@ -24,11 +24,11 @@ nghttp2_session_callbacks* make_callbacks() {
         return host(user).on_begin_headers(*frame);
       });
   ::nghttp2_session_callbacks_set_on_header_callback2(
-      c, [](nghttp2_session*, const nghttp2_frame* frame, nghttp2_rcbuf* name, nghttp2_rcbuf* value,
-            std::uint8_t, void* user) { return host(user).on_header(*frame, name, value); });
+      c, [](nghttp2_session*, const nghttp2_frame*, nghttp2_rcbuf* name, nghttp2_rcbuf* value,
+            std::uint8_t, void* user) { return host(user).on_header(name, value); });
   ::nghttp2_session_callbacks_set_on_invalid_header_callback2(
-      c, [](nghttp2_session*, const nghttp2_frame* frame, nghttp2_rcbuf*, nghttp2_rcbuf*,
-            std::uint8_t, void* user) { return host(user).on_invalid_header(*frame); });
+      c, [](nghttp2_session*, const nghttp2_frame*, nghttp2_rcbuf*, nghttp2_rcbuf*, std::uint8_t,
+            void* user) { return host(user).on_invalid_header(); });
   ::nghttp2_session_callbacks_set_on_frame_recv_callback(
       c, [](nghttp2_session*, const nghttp2_frame* frame, void* user) {
         return host(user).on_frame(*frame);

@@ -34,10 +34,23 @@ void join_cookies(http::Fields& fields) {
 }  // namespace
 
 void HeadCollector::add_pseudo(std::string_view name, std::string_view value) noexcept {
-  if (name == ":method") raw.method_text = value;
-  if (name == ":path") raw.target = value;
-  if (name == ":authority") raw.authority = value;
-  if (name == ":protocol") raw.protocol = value;
+  // nghttp2 lets none but the five pass, and each once.
+  switch (name.size()) {
+    case 5:
+      raw.target = value;  // :path
+      break;
+    case 7:
+      if (name == ":method") raw.method_text = value;  // and not :scheme
+      break;
+    case 9:
+      raw.protocol = value;
+      break;
+    case 10:
+      raw.authority = value;
+      break;
+    default:
+      break;
+  }
 }
 
 bool HeadCollector::add(nghttp2_rcbuf* name_text, nghttp2_rcbuf* value_text,

@@ -24,6 +24,7 @@ class ServerConnection {
   Task<void> read_all();
   [[nodiscard]] net::IoResult read_some();
   Task<Result<void>> wait(Direction d);
+  [[nodiscard]] Duration idle_left() const noexcept;
   void wait_failed(Error error) noexcept;
   Task<void> close_gracefully(bool linger);
   Task<void> linger();
@@ -52,6 +53,13 @@ net::IoResult ServerConnection::read_some() {
   return r;
 }
 
+// Streams end without a read: while there are any, the deadline only says when to look again.
+Duration ServerConnection::idle_left() const noexcept {
+  const Duration limit = pipeline_.limits().idle_timeout;
+  if (session_.has_streams()) return limit;
+  return limit - (IoThread::current().coarse_now() - session_.idle_since());
+}
+
 Task<Result<void>> ServerConnection::wait(Direction d) {
   const ConnectionLimits& limits = pipeline_.limits();
   reads_in_a_row_ = 0;
@@ -60,10 +68,7 @@ Task<Result<void>> ServerConnection::wait(Direction d) {
       stream_.set_deadline(Direction::kRead, limits.head_timeout, Errc::kHeadTimeout);
   } else {
     head_timed_ = false;
-    if (session_.has_streams())
-      stream_.clear_deadline(Direction::kRead);
-    else
-      stream_.set_deadline(Direction::kRead, limits.idle_timeout, Errc::kIdleTimeout);
+    stream_.set_deadline(Direction::kRead, idle_left(), Errc::kIdleTimeout);
   }
   const Result<void> ready = co_await stream_.wait(d);
   drained_ = false;
@@ -72,7 +77,6 @@ Task<Result<void>> ServerConnection::wait(Direction d) {
 
 void ServerConnection::wait_failed(Error error) noexcept {
   if (error.is(Errc::kIdleTimeout)) {
-    // Streams may have come and gone since the deadline was set, but none can be open.
     session_.terminate(NGHTTP2_NO_ERROR);
   } else if (error.is(Errc::kHeadTimeout)) {
     session_.terminate(NGHTTP2_ENHANCE_YOUR_CALM);
@@ -99,7 +103,7 @@ Task<void> ServerConnection::read_all() {
       co_return;
     }
     if (const auto ready = co_await wait(r.want); !ready) {
-      if (ready.error().is(Errc::kIdleTimeout) && session_.has_streams()) continue;
+      if (ready.error().is(Errc::kIdleTimeout) && idle_left() > Duration::zero()) continue;
       wait_failed(ready.error());
       co_return;
     }

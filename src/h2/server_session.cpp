@@ -58,6 +58,7 @@ void ServerSession::start() {
 }
 
 void ServerSession::feed(std::string_view bytes) {
+  idle_since_ = IoThread::current().coarse_now();
   const ssize_t used = ::nghttp2_session_mem_recv(
       raw(), reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
   // Protocol errors make nghttp2 say GOAWAY by itself. What is left is a client that does not speak
@@ -139,6 +140,7 @@ Task<void> ServerSession::run(ServerStream& stream) {
   const Result<void> outcome = co_await in_scope(stream.scope(), handler.handle(stream));
   pipeline_.end(stream, outcome);
   answered();
+  idle_since_ = IoThread::current().coarse_now();
   if (stream.handler_done()) forget(stream);
 }
 
@@ -168,8 +170,12 @@ int ServerSession::on_begin_frame(const nghttp2_frame_hd& head) {
 int ServerSession::on_begin_headers(const nghttp2_frame& frame) {
   if (frame.hd.type != NGHTTP2_HEADERS) return 0;
   head_open_ = true;
-  if (frame.headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
   const std::int32_t id = frame.hd.stream_id;
+  heading_ = nullptr;
+  if (frame.headers.cat != NGHTTP2_HCAT_REQUEST) {
+    heading_ = find(id);
+    return 0;
+  }
   if (handlers_.size() >= kLiveStreamsMax || held_bytes_ > kHeldBytesMax || terminated_) {
     ::nghttp2_submit_rst_stream(raw(), NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
     spend(resets_, 1);
@@ -178,36 +184,41 @@ int ServerSession::on_begin_headers(const nghttp2_frame& frame) {
   auto* stream = new ServerStream(*this, id, peer_);
   streams_.push_back(*stream);
   ::nghttp2_session_set_stream_user_data(raw(), id, stream);
+  heading_ = stream;
   return 0;
 }
 
-int ServerSession::on_header(const nghttp2_frame& frame, nghttp2_rcbuf* name,
-                             nghttp2_rcbuf* value) {
-  ServerStream* stream = find(frame.hd.stream_id);
-  if (stream != nullptr && !stream->add_field(name, value)) terminate(NGHTTP2_ENHANCE_YOUR_CALM);
+int ServerSession::on_header(nghttp2_rcbuf* name, nghttp2_rcbuf* value) {
+  if (heading_ != nullptr && !heading_->add_field(name, value))
+    terminate(NGHTTP2_ENHANCE_YOUR_CALM);
   return 0;
 }
 
-int ServerSession::on_invalid_header(const nghttp2_frame& frame) {
+int ServerSession::on_invalid_header() {
   // Left out by nghttp2 where we say nothing; to us the whole message is malformed.
-  if (ServerStream* stream = find(frame.hd.stream_id)) stream->add_invalid_field();
+  if (heading_ != nullptr) heading_->add_invalid_field();
   return 0;
+}
+
+void ServerSession::end_head(bool of_request, bool end_stream) {
+  head_open_ = false;
+  ServerStream* stream = std::exchange(heading_, nullptr);
+  if (stream == nullptr) return;
+  if (of_request)
+    open(*stream, end_stream);
+  else if (end_stream)
+    stream->body_ended();
 }
 
 int ServerSession::on_frame(const nghttp2_frame& frame) {
   const bool end_stream = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-  ServerStream* stream = frame.hd.stream_id != 0 ? find(frame.hd.stream_id) : nullptr;
   switch (frame.hd.type) {
     case NGHTTP2_HEADERS:
-      head_open_ = false;
-      if (stream == nullptr) break;
-      if (frame.headers.cat == NGHTTP2_HCAT_REQUEST)
-        open(*stream, end_stream);
-      else if (end_stream)
-        stream->body_ended();
+      end_head(frame.headers.cat == NGHTTP2_HCAT_REQUEST, end_stream);
       break;
     case NGHTTP2_DATA:
-      if (stream != nullptr && end_stream) stream->body_ended();
+      if (!end_stream) break;
+      if (ServerStream* stream = find(frame.hd.stream_id)) stream->body_ended();
       break;
     case NGHTTP2_SETTINGS:
       settings_seen_ = true;
@@ -247,9 +258,13 @@ int ServerSession::on_frame_sent(const nghttp2_frame& frame) {
 }
 
 int ServerSession::on_stream_close(std::int32_t stream_id) {
-  head_open_ = false;
   ServerStream* stream = find(stream_id);
-  if (stream != nullptr && stream->closed()) forget(*stream);
+  if (stream == nullptr) return 0;
+  if (stream == heading_) {
+    heading_ = nullptr;
+    head_open_ = false;
+  }
+  if (stream->closed()) forget(*stream);
   return 0;
 }
 
@@ -262,7 +277,7 @@ int ServerSession::on_send_data(ServerStream& stream, const std::uint8_t* frame_
   if (length > stream.held_bytes()) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   batch_->append({reinterpret_cast<const char*>(frame_head), kFrameHeadBytes});
   stream.take(length, *batch_);
-  frames_.earn(static_cast<double>(length) / kBytesPerToken);
+  frames_.earn(tokens_of_data(length));
   return 0;
 }
 

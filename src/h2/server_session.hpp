@@ -35,6 +35,8 @@ class ServerSession final : net::OutputSource, DrainWatcher {
   void terminate(std::uint32_t h2_error) noexcept;
 
   [[nodiscard]] bool has_streams() const noexcept { return handlers_.size() != 0; }
+  /// When the client last said something, or the last answer to it ended.
+  [[nodiscard]] TimePoint idle_since() const noexcept { return idle_since_; }
   /// A head has begun and is not complete, or the client's preface is not.
   [[nodiscard]] bool in_head() const noexcept { return head_open_ || !settings_seen_; }
   /// So many frames wait for a client that does not read that it must not cause more.
@@ -54,8 +56,8 @@ class ServerSession final : net::OutputSource, DrainWatcher {
   // nghttp2's callbacks
   int on_begin_frame(const nghttp2_frame_hd& head);
   int on_begin_headers(const nghttp2_frame& frame);
-  int on_header(const nghttp2_frame& frame, nghttp2_rcbuf* name, nghttp2_rcbuf* value);
-  int on_invalid_header(const nghttp2_frame& frame);
+  int on_header(nghttp2_rcbuf* name, nghttp2_rcbuf* value);
+  int on_invalid_header();
   int on_frame(const nghttp2_frame& frame);
   int on_data(std::int32_t stream_id, std::string_view bytes);
   int on_frame_sent(const nghttp2_frame& frame);
@@ -74,6 +76,7 @@ class ServerSession final : net::OutputSource, DrainWatcher {
   void draining() noexcept override;
   void end_notice() noexcept;
   void spend(Budget& budget, double tokens) noexcept;
+  void end_head(bool of_request, bool end_stream);
   void open(ServerStream& stream, bool end_stream);
   [[nodiscard]] Task<void> run(ServerStream& stream);
   void forget(ServerStream& stream) noexcept;
@@ -90,7 +93,9 @@ class ServerSession final : net::OutputSource, DrainWatcher {
   Budget frames_;
   Budget resets_;
   DrainLimit drain_limit_{*this};
-  ByteBuffer* batch_ = nullptr;  // while refilling
+  ByteBuffer* batch_ = nullptr;      // while refilling
+  ServerStream* heading_ = nullptr;  // whose fields are being decoded
+  TimePoint idle_since_;
   std::size_t held_bytes_ = 0;
   bool head_open_ = false;
   bool settings_seen_ = false;
