@@ -346,7 +346,7 @@ class Tls(unittest.TestCase):
 
     def test_pipelined_with_a_slow_reader(self):
         with self.connect() as client:
-            client.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n" * 8)
+            client.sendall(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n" * 8)
             for _ in range(8):
                 head = b""
                 while not head.endswith(b"\r\n\r\n"):
@@ -361,7 +361,7 @@ class Tls(unittest.TestCase):
     def test_close_is_announced(self):
         # Without close_notify this raises ssl.SSLEOFError.
         with self.connect() as client:
-            client.sendall(b"GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            client.sendall(b"GET /hello HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             data = b""
             while piece := client.recv(65536):
                 data += piece
@@ -370,7 +370,7 @@ class Tls(unittest.TestCase):
     def test_versions(self):
         for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
             with self.connect(minimum_version=version, maximum_version=version) as client:
-                client.sendall(b"GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                client.sendall(b"GET /hello HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
                 self.assertTrue(client.recv(65536).startswith(b"HTTP/1.1 200"))
 
     def test_plaintext_is_closed(self):
