@@ -11,8 +11,11 @@ import unittest
 import harness
 
 LOADTEST = harness.ROOT / "loadtest"
-sys.path.insert(0, str(LOADTEST))
+sys.path[:0] = map(str, (LOADTEST, LOADTEST / "h2_attacks", LOADTEST / "instructions"))
 
+import attacks
+import count
+import frames
 from side_by_side import cpu, h2load, handshakes, report, wrk
 from side_by_side.programs import Failed
 from side_by_side.scenarios import SCENARIOS
@@ -138,6 +141,39 @@ class Figures(unittest.TestCase):
             child.stdin.close()
 
 
+class Instructions(unittest.TestCase):
+    def test_the_count_is_read(self):
+        text = "==7== \n==7== Events    : Ir\n==7== Collected : 36482910\n==7== \n"
+        self.assertEqual(count.parse(text), 36482910)
+        with self.assertRaises(Failed):
+            count.parse("==7== Command: millrace\n")
+
+
+class Frames(unittest.TestCase):
+    def test_frames_have_the_layout_of_rfc_9113(self):
+        self.assertEqual(frames.rst_stream(3), bytes.fromhex("000004 03 00 00000003 00000008"))
+        self.assertEqual(frames.settings(window=1), bytes.fromhex("000006 04 00 00000000"
+                                                                  "0004 00000001"))
+        self.assertEqual(frames.priority(5, depends_on=3),
+                         bytes.fromhex("000005 02 00 00000005 00000003 0f"))
+
+    def test_integers_are_those_of_rfc_7541(self):
+        self.assertEqual(frames.integer(10, 5, 0), b"\x0a")
+        self.assertEqual(frames.integer(1337, 5, 0), b"\x1f\x9a\x0a")
+        self.assertEqual(frames.literal(b"a", b"b", indexed=True), b"\x40\x01a\x01b")
+        self.assertEqual(frames.literal(32, b"b"), b"\x0f\x11\x01b")
+
+    def test_no_frame_of_an_attack_is_over_the_size_that_everybody_takes(self):
+        for name, attack in attacks.ATTACKS.items():
+            data = attack.opening.removeprefix(frames.PREFACE) + attack.script
+            at = 0
+            while at < len(data):
+                size = int.from_bytes(data[at : at + 3], "big")
+                self.assertLessEqual(size, 16384, name)
+                at += 9 + size
+            self.assertEqual(at, len(data), f"{name} ends in the middle of a frame")
+
+
 @unittest.skipIf(harness.SANITIZED, "figures of a sanitizer build say nothing")
 class Runs(unittest.TestCase):
     # One of each load generator, with every contender; the others differ in configuration.
@@ -158,6 +194,22 @@ class Runs(unittest.TestCase):
         for entry in data["results"]:
             self.assertGreater(entry["ratios"]["nginx"]["cpu_us"], 0)
             self.assertIn(f"### {entry['scenario']}", tables)
+
+    def run_script(self, folder, *arguments):
+        result = subprocess.run(
+            [LOADTEST / folder / "run", "--no-build", *arguments],
+            env={**os.environ, "MILLRACE_BINARY": harness.BINARY},
+            capture_output=True, text=True, timeout=120, check=False)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return result.stdout
+
+    def test_memory_of_idle_connections_is_measured(self):
+        table = self.run_script("idle_memory", "--connections=300", "--duration=1", "h2")
+        self.assertIn("| `h2` |", table)
+
+    def test_an_attack_is_measured(self):
+        table = self.run_script("h2_attacks", "--seconds=1", "--connections=2", "rapid-reset")
+        self.assertIn("| `rapid-reset` | 2 | ", table)
 
     def test_names_of_scenarios_are_unique(self):
         names = [scenario.name for scenario in SCENARIOS]
