@@ -1,5 +1,6 @@
-"""Instructions per request in user space, by valgrind's callgrind: a server is run to its end twice,
-with N and with twice as many requests; the difference, divided by N, knows nothing of the start."""
+"""Instructions per request in user space, by valgrind's callgrind: a server is run to its end
+twice, with N and with twice as many requests; the difference, divided by N, knows nothing of the
+start."""
 
 import argparse
 import contextlib

@@ -11,7 +11,7 @@ from side_by_side.servers import FixedPort
 
 
 class H2o(FixedPort):
-    """Serves files: its handler for fixed answers is a Ruby program. `config`: lines of `listen`."""
+    """Serves files: fixed answers are the work of a Ruby program in it. `config`: of `listen`."""
 
     name = "h2o"
     base = """\

@@ -1,4 +1,4 @@
-"""Programs: those of the machine, the peers under build/peers, and our own, compiled when needed."""
+"""Programs: the machine's, the peers under build/peers, and our own, compiled when needed."""
 
 import os
 import pathlib
