@@ -18,6 +18,7 @@ class Received:
     def __init__(self, head, connection):
         self.head = head  # raw bytes, the empty line included
         self.body = b""
+        self.trailers = []  # (name, value) pairs behind a chunked body
         self.connection = connection
         lines = head.split(b"\r\n")
         self.method, self.target, self.version = lines[0].decode("latin-1").split(" ", 2)
@@ -72,7 +73,7 @@ class Connection:
             return None
         received = Received(head, self)
         if "chunked" in (received.header("transfer-encoding") or "").lower():
-            body = self._read_chunked()
+            body = self._read_chunked(received.trailers)
         else:
             body = self._take(int(received.header("content-length") or 0))
         if body is None:
@@ -80,12 +81,14 @@ class Connection:
         received.body = body
         return received
 
-    def _read_chunked(self):
+    def _read_chunked(self, trailers):
         body = b""
         while (line := self._until(b"\r\n")) is not None:
             size = int(line.split(b";")[0], 16)
             if size == 0:
-                return None if self._until(b"\r\n") is None else body
+                while (line := self._until(b"\r\n")) not in (b"\r\n", None):
+                    trailers.append(harness.parse_field(line))
+                return None if line is None else body
             chunk = self._take(size + 2)
             if chunk is None:
                 return None

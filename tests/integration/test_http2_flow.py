@@ -1,0 +1,272 @@
+"""HTTP/2 connections over time: windows are given back when somebody has taken the bytes,
+priorities order what is ready, and connections end politely."""
+
+import signal
+import socket
+import threading
+import time
+import unittest
+
+from hyperframe.frame import DataFrame, SettingsFrame
+
+import h2client
+import harness
+import peers
+from test_http2 import MIB, RESPOND, Http2Test, digest, pattern
+from test_proxy import CANNED
+
+
+class FlowControl(Http2Test):
+    def fill(self, client, stream_id, body):
+        """Sends until the window stays closed: a PING is answered behind all WINDOW_UPDATEs that
+        there are. How much that was."""
+        client.ping()
+        sent = silent = 0
+        while silent < 10 and sent < len(body):
+            size = min(client.window, client.windows[stream_id], h2client.FRAME_BYTES,
+                       len(body) - sent)
+            silent = 0 if size else silent + 1
+            if size:
+                client.send(DataFrame(stream_id, body[sent : sent + size]))
+                client.window -= size
+                client.windows[stream_id] -= size
+                sent += size
+            else:
+                client.ping()
+        return sent
+
+    def test_the_window_is_given_back_when_the_backend_has_taken_the_bytes(self):
+        may_read, received = threading.Event(), []
+
+        def play(connection):
+            connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 256 * 1024)
+            connection._until(b"\r\n\r\n")
+            may_read.wait(harness.DEADLINE_S)
+            whole = [connection.bytes[connection._taken :]]
+            while sum(map(len, whole)) < len(body):
+                whole.append(connection.socket.recv(65536))
+            received.append(digest(b"".join(whole)))
+            connection.send(CANNED)
+
+        body = pattern(16 * MIB, 1)
+        self.start(on_connection=play)
+        self.addCleanup(may_read.set)
+        client = self.connect()
+        before = self.server.rss_bytes()
+        stream_id = client.request("POST", fields=[("content-length", str(len(body)))],
+                                   end_stream=False)
+        sent = self.fill(client, stream_id, body)
+        self.assertLess(sent, 8 * MIB)  # windows, and the kernel's buffers
+        self.assertLess(self.server.rss_bytes() - before, 8 * MIB)
+        may_read.set()
+        client.upload({stream_id: body[sent:]})
+        self.assertEqual(client.answer(stream_id).status, 200)
+        self.assertEqual(received, [digest(body)])
+
+    def test_one_unread_body_does_not_hold_up_the_others(self):
+        done = threading.Event()
+        self.addCleanup(done.set)
+
+        def play(connection):
+            while (head := connection._until(b"\r\n\r\n")) is not None:
+                if b"/stuck" in head:
+                    done.wait(harness.DEADLINE_S)
+                    return
+                connection._take(int(peers.Received(head, connection).header("content-length")))
+                connection.send(CANNED)
+
+        self.start(on_connection=play)
+        client = self.connect()
+        size = 16 * MIB
+        stuck = client.request("POST", "/stuck", [("content-length", str(size))], end_stream=False)
+        self.assertLess(self.fill(client, stuck, b"x" * size), size)
+        for _ in range(3):
+            answer = client.post("/free", b"y" * 1_000_000, [("content-length", "1000000")])
+            self.assertEqual(answer.status, 200)
+
+    def test_a_client_that_does_not_read_stops_the_backend(self):
+        sent = [0]
+
+        def play(connection):
+            connection.read_request()
+            connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (24 * MIB))
+            for _ in range(24):
+                connection.send(b"x" * MIB)
+                sent[0] += MIB
+
+        self.start(on_connection=play)
+        client = self.connect(polite=False)
+        before = self.server.rss_bytes()
+        stream_id = client.request()
+        stream = client.streams[stream_id]
+        client.until(lambda: len(stream.body) == h2client.DEFAULT_WINDOW, "a window of data")
+        for _ in range(5):
+            client.ping()
+        self.assertEqual(len(stream.body), h2client.DEFAULT_WINDOW)
+        self.assertLess(sent[0], 20 * MIB)
+        self.assertLess(self.server.rss_bytes() - before, 8 * MIB)
+        client.give_window(0, 24 * MIB)
+        client.give_window(stream_id, 24 * MIB)
+        self.assertEqual(len(client.answer(stream_id).body), 24 * MIB)
+
+    def test_a_window_that_shrinks_below_zero_is_waited_for(self):
+        self.serve()
+        client = self.connect(polite=False)
+        stream_id = client.request(path="/tools/bytes?n=100000")
+        stream = client.streams[stream_id]
+        client.until(lambda: len(stream.body) == h2client.DEFAULT_WINDOW, "a window of data")
+        client.send(SettingsFrame(0, {SettingsFrame.INITIAL_WINDOW_SIZE: 10}))
+        client.give_window(0, MIB)
+        client.ping()
+        client.give_window(stream_id, h2client.DEFAULT_WINDOW - 10)  # back to zero
+        client.ping()
+        self.assertEqual(len(stream.body), h2client.DEFAULT_WINDOW)
+        client.give_window(stream_id, MIB)
+        self.assertEqual(len(client.answer(stream_id).body), 100_000)
+
+
+class Priorities(Http2Test):
+    """One window for all streams, opened once there is data on each: who goes first?"""
+
+    def order(self, client, streams):
+        """Opens the connection's window by and by; the streams in the order of their ends."""
+        client.ping()
+        ended = []
+        for _ in range(1000):
+            client.give_window(0, 16384)
+            client.ping()
+            for stream_id in streams:
+                if client.streams[stream_id].ended and stream_id not in ended:
+                    ended.append(stream_id)
+            if len(ended) == len(streams):
+                return ended
+        raise AssertionError(f"only {ended} of {streams} have ended")
+
+    def blocked_client(self):
+        """The connection's window is closed, those of streams are open."""
+        self.serve()
+        client = self.connect(
+            polite=False, settings={SettingsFrame.INITIAL_WINDOW_SIZE: MIB})
+        stream_id = client.request(path="/tools/bytes?n=65535")
+        self.assertEqual(len(client.answer(stream_id).body), h2client.DEFAULT_WINDOW)
+        return client
+
+    def test_the_field_orders_what_is_ready(self):
+        client = self.blocked_client()
+        streams = {u: client.request(path="/tools/bytes?n=100000", fields=[("priority", f"u={u}")])
+                   for u in (7, 3, 0, 5)}
+        self.assertEqual(self.order(client, streams.values()), [streams[u] for u in (0, 3, 5, 7)])
+
+    def test_priority_update_changes_it(self):
+        client = self.blocked_client()
+        first, second = (client.request(path="/tools/bytes?n=100000", fields=[("priority", "u=3")])
+                         for _ in range(2))
+        for stream_id, urgency in ((first, 6), (second, 1)):
+            client.send(h2client.raw_frame(
+                0x10, 0, 0, stream_id.to_bytes(4, "big") + b"u=%d" % urgency))
+        self.assertEqual(self.order(client, (first, second)), [second, first])
+
+    def test_incremental_ones_share(self):
+        client = self.blocked_client()
+        streams = [client.request(path="/tools/bytes?n=100000", fields=[("priority", "u=3, i")])
+                   for _ in range(2)]
+        client.give_window(0, 100_000)
+        client.until(lambda: sum(len(client.streams[s].body) for s in streams) == 100_000,
+                     "all that the window allows")
+        for stream_id in streams:
+            self.assertGreater(len(client.streams[stream_id].body), 20_000)
+
+
+class Endings(Http2Test):
+    def test_sigterm_says_goaway_twice_and_lets_streams_end(self):
+        may_answer = threading.Event()
+
+        def play(connection):
+            connection.read_request()
+            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst")
+            may_answer.wait(harness.DEADLINE_S)
+            connection.send(b"later")
+            connection.wait_for_close()
+
+        self.start(on_connection=play)
+        client = self.connect()
+        stream_id = client.request()
+        stream = client.streams[stream_id]
+        client.until(lambda: stream.body == b"first", "the first bytes")
+        self.server.signal(signal.SIGTERM)
+        client.until(lambda: len(client.goaways) == 2, "two GOAWAYs")
+        self.assertEqual([(g.error_code, g.last_stream_id) for g in client.goaways],
+                         [(h2client.NO_ERROR, 2**31 - 1), (h2client.NO_ERROR, stream_id)])
+        may_answer.set()
+        self.assertEqual(client.answer(stream_id).body, b"firstlater")
+        client.run_to_end()
+        self.assertEqual(self.server.wait(), 0)
+
+    def test_a_stream_opened_between_the_two_is_served(self):
+        client = self.serve()
+        client.polite = False  # the second GOAWAY comes after the PING of the notice, or a second
+        self.assertEqual(client.get("/hello").status, 200)
+        self.server.signal(signal.SIGTERM)
+        client.until(lambda: client.goaways, "the notice")
+        answer = client.get("/hello")
+        self.assertEqual((answer.status, answer.body), (200, b"hello"))
+        client.run_to_end()
+        self.assertEqual(client.goaways[-1].last_stream_id, 3)
+        self.assertEqual(self.server.wait(), 0)
+
+    def test_a_drain_that_takes_too_long_is_ended(self):
+        client = self.serve('drain_timeout = "1s"')
+        stream_id = client.request(path="/tools/delay?ms=50000")
+        client.ping()
+        self.server.signal(signal.SIGTERM)
+        client.run_to_end()
+        stream = client.streams[stream_id]
+        self.assertTrue(stream.status == 503 or stream.reset is not None or not stream.over)
+        self.assertEqual(self.server.wait(), 0)
+
+    def test_an_idle_connection_ends_with_goaway(self):
+        client = self.serve('idle_timeout = "1s"')
+        began = time.monotonic()
+        self.assertEqual(client.get("/hello").status, 200)
+        self.assertEqual(client.run_to_end(), [h2client.NO_ERROR])
+        self.assertLess(time.monotonic() - began, 5)
+
+    def test_idle_begins_with_the_end_of_the_last_answer(self):
+        self.server = self.enterContext(harness.Millrace(
+            '[server]\nlisten = ["127.0.0.1:0"]\nidle_timeout = "1s"\n' + RESPOND))
+        client = self.connect(polite=False)
+        client.until(lambda: len(client.settings) > 0, "SETTINGS")
+        client.send(SettingsFrame(0, flags=["ACK"]))
+        stream_id = client.request(path="/tools/delay?ms=1500")  # nothing more is said by us
+        self.assertEqual(client.answer(stream_id).status, 200)
+        ended = time.monotonic()
+        self.assertEqual(client.run_to_end(), [h2client.NO_ERROR])
+        self.assertGreater(time.monotonic() - ended, 0.7)
+        self.assertLess(time.monotonic() - ended, 5)
+
+    def test_a_client_that_leaves_cancels_everything(self):
+        gone = []
+
+        def play(connection):
+            connection.read_request()
+            if connection.wait_for_close():
+                gone.append(time.monotonic())
+
+        self.start(on_connection=play)
+        client = self.connect()
+        for _ in range(5):
+            client.request()
+        self.wait_for_connections(5)
+        left = time.monotonic()
+        client.close()
+        harness.wait_until(lambda: len(gone) == 5, what="five ends")
+        self.assertLess(max(gone) - left, 10 if harness.SANITIZED else 1)
+
+    def wait_for_connections(self, count):
+        harness.wait_until(lambda: sum(b"\r\n\r\n" in c.bytes for c in self.backend.connections)
+                           == count, what=f"{count} requests")
+
+
+if __name__ == "__main__":
+    unittest.main()
