@@ -1,5 +1,7 @@
 #include "http/forward.hpp"
 
+#include "http/ascii.hpp"
+
 #include <string>
 #include <vector>
 
@@ -202,6 +204,28 @@ TEST(Forward, ViaIsAppended) {
                                  {"Via", "1.0 millrace"},
                                  {"Via", "1.1 millrace"},
                                  {"Via", "2.0 millrace"}}));
+}
+
+TEST(Forward, TheClientsSubjectIsOursToTell) {
+  const auto told = [](const Pairs& said, std::string_view subject, bool trusted) {
+    const Fields from = make(said);
+    Hop hop = kPlain;
+    hop.trusted = trusted;
+    hop.client_subject = subject;
+    Fields to;
+    forward_request(from, hop, to);
+    std::vector<std::string> values;
+    for (const Field& field : to)
+      if (iequals(field.name, "X-Forwarded-Client-Subject")) values.emplace_back(field.value);
+    return values;
+  };
+  using Values = std::vector<std::string>;
+  const Pairs claim{{"x-forwarded-client-subject", "CN=root"}};
+  EXPECT_EQ(told({}, "CN=Ann", false), Values{"CN=Ann"});
+  EXPECT_EQ(told(claim, "CN=Ann", false), Values{"CN=Ann"});
+  EXPECT_EQ(told(claim, "", false), Values{});
+  EXPECT_EQ(told(claim, "CN=proxy", true), Values{"CN=root"});
+  EXPECT_EQ(told({}, "CN=proxy", true), Values{"CN=proxy"});
 }
 
 }  // namespace

@@ -39,6 +39,9 @@ class FakeExchange final : public Exchange {
     return {};
   }
 
+  /// What a TLS connection would have been made for.
+  void serve_with(ServedCertificate& served) noexcept { peer_.served = &served; }
+
   bool passed = false;
   std::string body;
   std::vector<std::pair<std::string, std::string>> fields;
@@ -56,7 +59,7 @@ class FakeExchange final : public Exchange {
   }
 
   http::RequestHead head_;
-  const PeerInfo peer_{.address = "127.0.0.1", .local_address = "127.0.0.1"};
+  PeerInfo peer_{.address = "127.0.0.1", .local_address = "127.0.0.1"};
 };
 
 }  // namespace millrace::test

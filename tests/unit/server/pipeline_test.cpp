@@ -101,6 +101,29 @@ TEST_F(PipelineTest, RefusedHeadsPassTheHooksToo) {
   EXPECT_EQ(calls_.back(), "first finished 400");
 }
 
+/// A connection that was made for one authority.
+class MadeFor final : public ServedCertificate {
+ public:
+  explicit MadeFor(std::string_view authority) : authority_(authority) {}
+  bool admits(std::string_view authority) override { return authority == authority_; }
+
+ private:
+  const std::string_view authority_;
+};
+
+TEST_F(PipelineTest, RequestsOfOtherConnectionsAreMisdirected) {
+  MadeFor here("example.com"), elsewhere("example.org");
+  FakeExchange welcome("GET", "/get");
+  welcome.serve_with(here);
+  serve(welcome);
+  EXPECT_EQ(welcome.status(), 200);
+  FakeExchange misdirected("GET", "/get");
+  misdirected.serve_with(elsewhere);
+  serve(misdirected);
+  EXPECT_EQ(misdirected.status(), 421);
+  EXPECT_EQ(misdirected.cause, Errc::kMisdirected);
+}
+
 TEST_F(PipelineTest, NotFound) {
   FakeExchange exchange("GET", "/nowhere");
   serve(exchange);
