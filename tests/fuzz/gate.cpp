@@ -1,6 +1,8 @@
 // The way of a head: scanner, parser, gate, and out again. Whatever is accepted has one framing, in
 // any number of pieces; what is forwarded of it is accepted again and means the same. Input: the
-// bytes of a connection; what begins with "HTTP/" is an upstream's answer.
+// bytes of a connection; what begins with "HTTP/" is an upstream's answer, and "h2" a line with
+// letters (s: over TLS, e: END_STREAM), and lines of :method, :path, :authority, :protocol and
+// "name:value", the head of an HTTP/2 request.
 #include "http/gate.hpp"
 
 #include "base/byte_buffer.hpp"
@@ -13,6 +15,7 @@
 #include "http/head_scan.hpp"
 #include "http/target.hpp"
 
+#include <algorithm>
 #include <string>
 
 namespace {
@@ -70,6 +73,22 @@ void check_fields(const Fields& fields) {
   }
 }
 
+/// Over HTTP/2 the length is but a promise.
+void check_http2_framing(const RawRequest& raw, const RequestHead& head) {
+  for (const Field& f : head.fields) {
+    check(f.id != FieldId::kConnection && f.id != FieldId::kTransferEncoding, "of HTTP/1");
+    check(f.id != FieldId::kTe || f.value == "trailers", "TE");
+    for (const char c : f.name) check(c == to_lower(c), "upper case");
+  }
+  const Field* length = head.fields.find(FieldId::kContentLength);
+  if (length == nullptr || !head.upgrade.empty()) return;
+  const auto bytes = parse_decimal(length->value);
+  check(bytes && head.fields.count(FieldId::kContentLength) == 1, "Content-Length");
+  check(head.body.is_known() ? head.body.bytes == *bytes && (!raw.end_stream || *bytes == 0)
+                             : head.body.is_none() && *bytes == 0,
+        "another length than the field's");
+}
+
 /// What the framing fields say, worked out without the gate.
 void check_framing(const RequestHead& head) {
   const std::size_t lengths = head.fields.count(FieldId::kContentLength);
@@ -91,11 +110,16 @@ void check_framing(const RequestHead& head) {
 void check_accepted(const RawRequest& raw, const RequestHead& head, const RequestVerdict& verdict) {
   check(is_token(head.method_text) && head.method_text.size() <= kMethodBytesMax, "method");
   check(head.method == parse_method(head.method_text), "another method");
-  check(head.version == raw.version && head.version != Version::kHttp2, "version");
+  check(head.version == raw.version, "version");
   check_fields(head.fields);
-  check_framing(head);
   const std::size_t hosts = head.fields.count(FieldId::kHost);
-  check(hosts == 1 || (hosts == 0 && head.version == Version::kHttp10), "Host");
+  if (head.version == Version::kHttp2) {
+    check_http2_framing(raw, head);
+    check(!head.authority.empty() && hosts <= 1, "authority");
+  } else {
+    check_framing(head);
+    check(hosts == 1 || (hosts == 0 && head.version == Version::kHttp10), "Host");
+  }
   check(head.authority.empty() ? hosts == 0 : is_authority(head.authority), "authority");
   check(all_are(head.path, kTargetByte) && all_are(head.query, kTargetByte), "target bytes");
   check(head.method == Method::kConnect ? head.path.empty()
@@ -174,6 +198,36 @@ void run_request(std::string_view bytes) {
   check_forwarded(head, true);
 }
 
+/// The next line off `text`.
+std::string_view take_line(std::string_view& text) {
+  const std::string_view line = text.substr(0, text.find('\n'));
+  text.remove_prefix(std::min(line.size() + 1, text.size()));
+  return line;
+}
+
+void run_http2_request(std::string_view text) {
+  RequestHead head;
+  const std::string_view letters = take_line(text);
+  RawRequest raw{.method_text = take_line(text),
+                 .target = take_line(text),
+                 .version = Version::kHttp2,
+                 .https = letters.contains('s'),
+                 .authority = take_line(text),
+                 .end_stream = letters.contains('e'),
+                 .protocol = take_line(text)};
+  while (!text.empty()) {
+    const std::string_view line = take_line(text);
+    const std::size_t colon = std::min(line.find(':'), line.size());
+    head.fields.add(line.substr(0, colon), trim_ows(line.substr(std::min(colon + 1, line.size()))));
+  }
+  const auto verdict = judge_request(raw, head, kLimits);
+  if (!verdict) return;
+  check_accepted(raw, head, *verdict);
+  if (head.method == Method::kConnect) return;
+  check_forwarded(head, false);
+  check_forwarded(head, true);
+}
+
 // --- answers ---
 
 void check_answer(Method method, const h1::RawResponse& raw, const Fields& fields) {
@@ -219,6 +273,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const fuzz::Exact bytes({reinterpret_cast<const char*>(data), size});
   if (bytes.view().starts_with("HTTP/"))
     run_response(bytes.view());
+  else if (bytes.view().starts_with("h2"))
+    run_http2_request(bytes.view());
   else
     run_request(bytes.view());
   return 0;
