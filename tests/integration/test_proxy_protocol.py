@@ -198,7 +198,7 @@ class InFrontOfTls(ProxyProtocolTest):
         plain = socket.create_connection((host, int(port)), harness.DEADLINE_S)
         plain.sendall(header)
         with context.wrap_socket(plain, server_hostname="localhost") as client:
-            client.sendall(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+            client.sendall(GET.replace(b"Host: a", b"Host: localhost\r\nConnection: close"))
             data = b""
             while piece := client.recv(65536):
                 data += piece
