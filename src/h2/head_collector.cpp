@@ -73,6 +73,11 @@ bool HeadCollector::add(nghttp2_rcbuf* name_text, nghttp2_rcbuf* value_text,
   return true;
 }
 
+bool HeadCollector::add_invalid(const http::HeadLimits& limits) noexcept {
+  fault_ = Errc::kBadField;
+  return ++count_ <= limits.fields_max + kIgnoredFieldsMax;
+}
+
 Result<void> HeadCollector::finish(http::Fields& fields) {
   if (fault_ != Errc::kCount_) return fail(fault_);
   if (cookies_ > 1) join_cookies(fields);

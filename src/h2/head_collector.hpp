@@ -25,8 +25,8 @@ class HeadCollector {
   /// False: so much was thrown away that the connection must end.
   [[nodiscard]] bool add(nghttp2_rcbuf* name, nghttp2_rcbuf* value, const http::HeadLimits& limits,
                          http::Fields& fields);
-  /// nghttp2 found the field malformed.
-  void add_invalid() noexcept { fault_ = Errc::kBadField; }
+  /// nghttp2 found the field malformed. False: as add().
+  [[nodiscard]] bool add_invalid(const http::HeadLimits& limits) noexcept;
   /// The head is complete: puts cookie crumbs together (RFC 9113 section 8.2.3). Error: a limit was
   /// exceeded, or a field is malformed.
   [[nodiscard]] Result<void> finish(http::Fields& fields);

@@ -25,7 +25,7 @@ inline constexpr std::size_t kHeldBytesMax = 1024 * 1024;
 inline constexpr std::size_t kBatchBytes = 64 * 1024;
 /// Fields over the limit of a head are decoded, since HPACK needs it, and thrown away: so many, then
 /// the connection ends.
-inline constexpr std::size_t kIgnoredFieldsMax = 1000;
+inline constexpr std::size_t kIgnoredFieldsMax = 400;
 /// A client with a closed window must take so much of an answer within the write stall timeout:
 /// windows opened byte by byte are a way not to read.
 inline constexpr std::size_t kProgressBytes = 4 * 1024;

@@ -118,7 +118,9 @@ Task<void> ServerConnection::run(ByteBuffer received) {
   received.release();
   co_await in_scope(over_, read_all());
   const bool cancelled = outer != nullptr && outer->cancelled();
-  const Errc reason = cancelled ? outer->reason() : Errc::kClientGone;
+  const Result<void> written = output_.status();
+  Errc reason = written ? Errc::kClientGone : written.error().errc;
+  if (cancelled) reason = outer->reason();
   Scope last_words;
   co_await shielded(last_words, session_.end_streams(reason));
   if (cancelled) session_.terminate(NGHTTP2_NO_ERROR);

@@ -58,6 +58,7 @@ void ServerSession::start() {
 }
 
 void ServerSession::feed(std::string_view bytes) {
+  if (deaf_) return;
   idle_since_ = IoThread::current().coarse_now();
   const ssize_t used = ::nghttp2_session_mem_recv(
       raw(), reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
@@ -65,9 +66,10 @@ void ServerSession::feed(std::string_view bytes) {
   // HTTP/2 at all, a flood that nghttp2 counted, and want of memory.
   if (used == NGHTTP2_ERR_FLOODED)
     terminate(NGHTTP2_ENHANCE_YOUR_CALM);
-  else if (used < 0)
+  else if (used < 0)  // or one of ours said so, and has said why
     terminate(used == NGHTTP2_ERR_BAD_CLIENT_MAGIC ? NGHTTP2_PROTOCOL_ERROR
                                                    : NGHTTP2_INTERNAL_ERROR);
+  deaf_ = used < 0;
   queued();
 }
 
@@ -178,7 +180,6 @@ int ServerSession::on_begin_headers(const nghttp2_frame& frame) {
   }
   if (handlers_.size() >= kLiveStreamsMax || held_bytes_ > kHeldBytesMax || terminated_) {
     ::nghttp2_submit_rst_stream(raw(), NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
-    spend(resets_, 1);
     return 0;
   }
   auto* stream = new ServerStream(*this, id, peer_);
@@ -189,15 +190,20 @@ int ServerSession::on_begin_headers(const nghttp2_frame& frame) {
 }
 
 int ServerSession::on_header(nghttp2_rcbuf* name, nghttp2_rcbuf* value) {
-  if (heading_ != nullptr && !heading_->add_field(name, value))
-    terminate(NGHTTP2_ENHANCE_YOUR_CALM);
-  return 0;
+  if (heading_ == nullptr || heading_->add_field(name, value)) return 0;
+  return give_up_on_head();
+}
+
+// The rest of the block may be a million fields: it is not even decoded.
+int ServerSession::give_up_on_head() {
+  terminate(NGHTTP2_ENHANCE_YOUR_CALM);
+  return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
 int ServerSession::on_invalid_header() {
   // Left out by nghttp2 where we say nothing; to us the whole message is malformed.
-  if (heading_ != nullptr) heading_->add_invalid_field();
-  return 0;
+  if (heading_ == nullptr || heading_->add_invalid_field()) return 0;
+  return give_up_on_head();
 }
 
 void ServerSession::end_head(bool of_request, bool end_stream) {
@@ -245,10 +251,7 @@ int ServerSession::on_frame_sent(const nghttp2_frame& frame) {
   const std::int32_t id = frame.hd.stream_id;
   if (frame.hd.type == NGHTTP2_RST_STREAM) {
     const ServerStream* stream = find(id);
-    const bool provoked = (stream == nullptr || !stream->reset_by_us()) &&
-                          frame.rst_stream.error_code != NGHTTP2_NO_ERROR &&
-                          frame.rst_stream.error_code != NGHTTP2_REFUSED_STREAM;
-    if (provoked) spend(resets_, 1);
+    if (stream == nullptr || !stream->reset_by_us()) spend(resets_, 1);
     return 0;
   }
   if (id == 0 || (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;
@@ -293,7 +296,8 @@ bool ServerSession::refill(ByteBuffer& to) noexcept {
   }
   batch_ = nullptr;
   more = ::nghttp2_session_want_write(raw()) != 0;
-  if (!more && ::nghttp2_session_want_read(raw()) == 0) over_.cancel(Errc::kCancelled);
+  const bool wants_read = !deaf_ && ::nghttp2_session_want_read(raw()) != 0;
+  if (!more && !wants_read) over_.cancel(Errc::kCancelled);
   return more;
 }
 

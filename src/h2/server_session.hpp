@@ -76,6 +76,7 @@ class ServerSession final : net::OutputSource, DrainWatcher {
   void draining() noexcept override;
   void end_notice() noexcept;
   void spend(Budget& budget, double tokens) noexcept;
+  [[nodiscard]] int give_up_on_head();
   void end_head(bool of_request, bool end_stream);
   void open(ServerStream& stream, bool end_stream);
   [[nodiscard]] Task<void> run(ServerStream& stream);
@@ -100,6 +101,7 @@ class ServerSession final : net::OutputSource, DrainWatcher {
   bool head_open_ = false;
   bool settings_seen_ = false;
   bool terminated_ = false;
+  bool deaf_ = false;  // nghttp2 takes nothing more
   bool notice_sent_ = false;
 };
 

@@ -28,11 +28,13 @@ bool ServerStream::add_field(nghttp2_rcbuf* name, nghttp2_rcbuf* value) {
   if (!opened_)
     return collector_.add(name, value, session_.pipeline().limits().head, head_.fields);
   keep_trailer(view(name), view(value));
-  return true;
+  return ++trailer_count_ <= session_.pipeline().limits().head.fields_max + kIgnoredFieldsMax;
 }
 
-void ServerStream::add_invalid_field() noexcept {
-  if (!opened_) collector_.add_invalid();
+bool ServerStream::add_invalid_field() noexcept {
+  const http::HeadLimits& limits = session_.pipeline().limits().head;
+  if (!opened_) return collector_.add_invalid(limits);
+  return ++trailer_count_ <= limits.fields_max + kIgnoredFieldsMax;
 }
 
 void ServerStream::keep_trailer(std::string_view name, std::string_view value) {
@@ -222,13 +224,15 @@ Result<void> ServerStream::end_body(const http::Fields* trailers) {
 
 ssize_t ServerStream::offer(std::size_t length, std::uint32_t& flags) {
   const std::size_t held = held_bytes();
-  if (held == 0 && !finished_) {
+  // An empty frame behind the last bytes would cost one more, and nghttp2 lets it wait for a window.
+  const bool complete = finished_ || (length_known_ && left_to_send_ == 0);
+  if (held == 0 && !complete) {
     deferred_ = true;
     return NGHTTP2_ERR_DEFERRED;
   }
   flags |= NGHTTP2_DATA_FLAG_NO_COPY;
   const std::size_t offered = std::min(held, length);
-  if (offered != held || !finished_) return static_cast<ssize_t>(offered);
+  if (offered != held || !complete) return static_cast<ssize_t>(offered);
   flags |= NGHTTP2_DATA_FLAG_EOF;
   if (trailers_out_ != nullptr) {
     HeadWriter writer;

@@ -36,7 +36,7 @@ class ServerStream final
   // --- what the session tells ---
 
   [[nodiscard]] bool add_field(nghttp2_rcbuf* name, nghttp2_rcbuf* value);
-  void add_invalid_field() noexcept;
+  [[nodiscard]] bool add_invalid_field() noexcept;
   /// The head is complete: parses and judges it.
   [[nodiscard]] Result<void> open(bool end_stream);
   void receive(Bytes bytes);
@@ -103,6 +103,7 @@ class ServerStream final
   ByteBuffer inbox_;
   ByteBuffer given_;  // the piece that the handler has
   std::unique_ptr<http::Fields> trailers_in_;
+  std::size_t trailer_count_ = 0;
   Event readable_;
   BodyLimit body_limit_{*this};
   Duration waited_for_body_{};
