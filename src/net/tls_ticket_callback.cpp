@@ -41,7 +41,7 @@ int seal(TicketKeys& keys, unsigned char* name, unsigned char* iv, EVP_CIPHER_CT
   return kUse;
 }
 
-int open(TicketKeys& keys, const unsigned char* name, const unsigned char* iv,
+int open(TicketKeys& keys, bool single_use, const unsigned char* name, const unsigned char* iv,
          EVP_CIPHER_CTX* context, EVP_MAC_CTX* mac) {
   const auto key = keys.find(
       std::span<const unsigned char, TicketKeys::kNameBytes>(name, TicketKeys::kNameBytes));
@@ -49,14 +49,17 @@ int open(TicketKeys& keys, const unsigned char* name, const unsigned char* iv,
   if (::EVP_DecryptInit_ex2(context, cipher(), key->cipher.data(), iv, nullptr) != 1)
     return kFailed;
   if (!set_mac(mac, *key)) return kFailed;
-  return key == keys.newest() ? kUse : kUseAndRenew;
+  return single_use || key != keys.newest() ? kUseAndRenew : kUse;
 }
 
 int ticket_keys(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* context,
                 EVP_MAC_CTX* mac, int sealing) {
   TicketKeys& keys = *TlsServerState::of(ssl).tickets;
   if (cipher() == nullptr) return kFailed;
-  return sealing != 0 ? seal(keys, name, iv, context, mac) : open(keys, name, iv, context, mac);
+  if (sealing != 0) return seal(keys, name, iv, context, mac);
+  // RFC 8446 appendix C.4: clients use a ticket once, or could be told apart by it.
+  const bool single_use = ::SSL_version(ssl) >= TLS1_3_VERSION;
+  return open(keys, single_use, name, iv, context, mac);
 }
 
 }  // namespace

@@ -62,6 +62,23 @@ TEST_F(TlsTicketsTest, KeysLastTwoPeriodsAndOldTicketsAreRenewed) {
   EXPECT_FALSE(come(server, second.session.get(), TLS1_2_VERSION).resumed);
 }
 
+TEST_F(TlsTicketsTest, Tls13ClientsGetAFreshTicketEachTime) {
+  auto server = server_with(ring());
+  const auto ticket = [](const Shaken& shaken) {
+    const unsigned char* bytes = nullptr;
+    std::size_t size = 0;
+    SSL_SESSION_get0_ticket(shaken.session.get(), &bytes, &size);
+    return std::string(reinterpret_cast<const char*>(bytes), size);
+  };
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    const Shaken first = come(server, nullptr, version);
+    const Shaken second = come(server, first.session.get(), version);
+    EXPECT_TRUE(second.resumed);
+    EXPECT_EQ(ticket(first) != ticket(second), version == TLS1_3_VERSION);
+    EXPECT_NE(ticket(second), "");
+  }
+}
+
 TEST_F(TlsTicketsTest, TheRingKeepsTwoKeys) {
   TicketKeys keys({.period = 12h, .now = [this] { return now_; }});
   const auto first = keys.newest();
