@@ -64,7 +64,7 @@ bool is_allowed_in_http2(const Field& field) noexcept {
     case FieldId::kUpgrade:
       return false;
     case FieldId::kTe:
-      return iequals(field.value, "trailers");
+      return iequals(field.value, "trailers") && is_lower_case(field.name);
     default:
       return is_lower_case(field.name);
   }

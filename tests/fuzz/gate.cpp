@@ -77,7 +77,7 @@ void check_fields(const Fields& fields) {
 void check_http2_framing(const RawRequest& raw, const RequestHead& head) {
   for (const Field& f : head.fields) {
     check(f.id != FieldId::kConnection && f.id != FieldId::kTransferEncoding, "of HTTP/1");
-    check(f.id != FieldId::kTe || f.value == "trailers", "TE");
+    check(f.id != FieldId::kTe || iequals(f.value, "trailers"), "TE");
     for (const char c : f.name) check(c == to_lower(c), "upper case");
   }
   const Field* length = head.fields.find(FieldId::kContentLength);

@@ -390,6 +390,7 @@ TEST(Gate, Http2HasItsOwnFieldRules) {
                                              {{"proxy-connection", "x"}},
                                              {{"upgrade", "x"}},
                                              {{"te", "gzip"}},
+                                             {{"TE", "trailers"}},
                                              {{"Accept", "x"}},
                                              {{"x-A", "x"}}})
     EXPECT_EQ(errc_of(http2(bad)), Errc::kBadField) << testing::PrintToString(bad);
