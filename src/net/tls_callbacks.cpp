@@ -46,8 +46,7 @@ int staple_ocsp(SSL* ssl, void*) {
 }
 
 void log_key(const SSL* ssl, const char* line) {
-  const TlsServerState& state = TlsServerState::of(ssl);
-  if (state.key_log != nullptr) state.key_log->write(line);
+  TlsServerState::of(ssl).key_log->write(line);
 }
 
 }  // namespace
@@ -56,6 +55,10 @@ void set_tls_callbacks(SSL_CTX* context) {
   ::SSL_CTX_set_tlsext_servername_callback(context, choose_group);
   ::SSL_CTX_set_alpn_select_cb(context, choose_protocol, nullptr);
   ::SSL_CTX_set_tlsext_status_cb(context, staple_ocsp);
+}
+
+// Not set without need: OpenSSL would print every secret for nothing.
+void set_key_log_callback(SSL_CTX* context) {
   ::SSL_CTX_set_keylog_callback(context, log_key);
 }
 

@@ -80,6 +80,7 @@ std::expected<SslContext, std::string> make_context(const TlsServerState& state,
   if (auto set = set_client_auth(context.get(), options); !set) return Error(set.error());
   set_session_scope(context.get(), state, options);
   set_tls_callbacks(context.get());
+  if (state.key_log != nullptr) set_key_log_callback(context.get());
   if (state.tickets != nullptr) set_ticket_callback(context.get());
   return context;
 }

@@ -51,6 +51,9 @@ struct TlsServerState {
 /// OpenSSL asks that of the chosen group.
 void set_tls_callbacks(SSL_CTX* context);
 
+/// Secrets go to TlsServerState::key_log, which must be there.
+void set_key_log_callback(SSL_CTX* context);
+
 /// Sealing and opening of session tickets with TlsServerState::tickets.
 void set_ticket_callback(SSL_CTX* context);
 
