@@ -1,6 +1,6 @@
 """Request smuggling in front of servers that people use: after every attack, over HTTP/1.1 and
-HTTP/2, the connections behind us must still be in step. Judged by the backends' own logs of what they
-saw."""
+HTTP/2, the connections behind us must still be in step. Judged by the backends' own logs of what
+they saw."""
 
 import collections
 import pathlib
