@@ -1,5 +1,5 @@
-// How long a codec waits for the next bytes of a request body: the rate that every client must keep,
-// whatever the protocol.
+// How long a codec waits for the next bytes of a request body: the rate that every client must
+// keep, whatever the protocol.
 //
 // Thread rule: pure function.
 #pragma once

@@ -9,10 +9,9 @@
 // The response goes out in one of two ways:
 //   respond(head, body)                         whole, small, no waiting (64 KiB at most)
 //   start(head); write(bytes)...; finish()      streamed; write waits while the client is slow
-// Where the client asked for a protocol of its own (request.upgrade), start() with status 101 opens a
-// tunnel: from then on read_body() and write() carry its bytes, and finish() ends our side.
-// What a turn wrote leaves in one system call at the end of that turn: no flush is needed, SSE
-// included.
+// Where the client asked for a protocol of its own (request.upgrade), start() with status 101 opens
+// a tunnel: from then on read_body() and write() carry its bytes, and finish() ends our side. What
+// a turn wrote leaves in one system call at the end of that turn: no flush is needed, SSE included.
 //
 // Ownership: the codec owns it; views in `request` live as long as the exchange.
 // Thread rule: the connection's io thread.
@@ -108,8 +107,8 @@ class Exchange {
   /// A piece of the body. Returns when the bytes are taken over; waits while the client is slow.
   virtual Task<Result<void>> write(Bytes bytes) = 0;
   /// The clean end of the body. Fails (and aborts) when a known length was not reached. `trailers`
-  /// go out where the client takes them: always over HTTP/2, over HTTP/1.1 with `TE: trailers` and a
-  /// chunked body.
+  /// go out where the client takes them: always over HTTP/2, over HTTP/1.1 with `TE: trailers` and
+  /// a chunked body.
   Result<void> finish() { return end_body(nullptr); }
   Result<void> finish(const http::Fields* trailers) { return end_body(trailers); }
   /// start + write + finish, for a body of any size.

@@ -9,11 +9,10 @@
 #include "base/error.hpp"
 #include "http/limits.hpp"
 #include "millrace/exchange.hpp"
+#include "runtime/wait_queue.hpp"
 
 #include <chrono>
 #include <cstdint>
-
-#include <boost/intrusive/list.hpp>
 
 namespace millrace {
 
@@ -43,8 +42,7 @@ struct ConnectionLimits {
 
 /// Told once, in the turn in which the server begins to go down. For connections that have
 /// something to say then.
-class DrainWatcher : public boost::intrusive::list_base_hook<
-                         boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+class DrainWatcher : public QueueHook {
  public:
   virtual void draining() noexcept = 0;
 

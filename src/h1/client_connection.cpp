@@ -174,8 +174,8 @@ Task<Result<void>> ClientConnection::read_head() {
 
 // RFC 9110 section 7.8: to what was asked for, and nothing else.
 bool ClientConnection::is_upgrade_answer() const noexcept {
-  return head_.status == 101 && !upgrade_.empty() &&
-         http::connection_options(fields_).upgrade && fields_.count(http::FieldId::kUpgrade) == 1 &&
+  return head_.status == 101 && !upgrade_.empty() && http::connection_options(fields_).upgrade &&
+         fields_.count(http::FieldId::kUpgrade) == 1 &&
          http::iequals(fields_.value_or(http::FieldId::kUpgrade, {}), upgrade_);
 }
 

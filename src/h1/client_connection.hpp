@@ -20,10 +20,10 @@
 #include "h1/body_decoder.hpp"
 #include "h1/head_parser.hpp"
 #include "h1/head_writer.hpp"
-#include "net/output.hpp"
 #include "http/head.hpp"
 #include "http/head_scan.hpp"
 #include "millrace/body_source.hpp"
+#include "net/output.hpp"
 #include "net/stream.hpp"
 #include "runtime/task_group.hpp"
 
@@ -53,8 +53,8 @@ class ClientConnection {
   };
 
   /// What to send. `fields` without framing, Host and hop-by-hop fields; views need to live until
-  /// send() returns (line.upgrade: until read_head() does), `body` (nullptr: none) until it is sent,
-  /// `interim` (nullptr: passed over) until read_head() returns.
+  /// send() returns (line.upgrade: until read_head() does), `body` (nullptr: none) until it is
+  /// sent, `interim` (nullptr: passed over) until read_head() returns.
   struct Outgoing {
     http::Method method = http::Method::kGet;
     RequestLine line;

@@ -50,8 +50,8 @@ void put_upgrade(Cursor& c, std::string_view protocol, std::string_view options)
 
 bool is_framing(FieldId id) noexcept {
   return id == FieldId::kContentLength || id == FieldId::kTransferEncoding ||
-         id == FieldId::kConnection || id == FieldId::kKeepAlive || id == FieldId::kProxyConnection ||
-         id == FieldId::kUpgrade;
+         id == FieldId::kConnection || id == FieldId::kKeepAlive ||
+         id == FieldId::kProxyConnection || id == FieldId::kUpgrade;
 }
 
 void put_status_line(Cursor& c, int status) noexcept {
@@ -67,8 +67,7 @@ void put_status_line(Cursor& c, int status) noexcept {
 
 void write_response_head(ByteBuffer& out, const http::ResponseHead& head,
                          const ResponseFraming& framing) {
-  const std::size_t bytes =
-      fields_bytes(head.fields) + framing.upgrade.size() + kFramingBytesMax;
+  const std::size_t bytes = fields_bytes(head.fields) + framing.upgrade.size() + kFramingBytesMax;
   Cursor c(out.prepare(bytes).data());
   put_status_line(c, head.status);
   bool has_date = false;

@@ -26,7 +26,7 @@ void write_interim_head(ByteBuffer& out, int status, const http::Fields& fields)
 struct RequestLine {
   std::string_view method;
   std::string_view target;
-  std::string_view host;  ///< becomes the Host field
+  std::string_view host;          ///< becomes the Host field
   std::string_view upgrade = {};  ///< the protocol to go on with; empty: none
 };
 /// Connection names what is there for the next hop alone: Upgrade, and TE where the fields hold it.

@@ -39,8 +39,9 @@ class ServerConnection {
   void prepare_wait();
   void wait_failed(Error error);
   void refuse(Error error);
-  Task<void> close_gracefully();
-  Task<void> linger();
+  // Not inlined: what only the end needs is not part of an idle connection's frame.
+  [[gnu::noinline]] Task<void> close_gracefully();
+  [[gnu::noinline]] Task<void> linger();
   net::IoResult dump_some();
 
   ServerIo io_;

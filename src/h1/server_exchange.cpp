@@ -52,8 +52,8 @@ Result<void> ServerExchange::open(std::size_t start, std::size_t head_bytes) {
   body_limit_key_ = "limits.body";
   if (head_.body.is_known() && head_.body.bytes > body_bytes_max_) return fail(body_too_large());
   // What follows may be meant for a tunnel that we refuse: it is never read as a request.
-  const bool early_bytes = head_.method == Method::kConnect ||
-                           (!head_.upgrade.empty() && !io_.input.empty());
+  const bool early_bytes =
+      head_.method == Method::kConnect || (!head_.upgrade.empty() && !io_.input.empty());
   close_ = !verdict->keep_alive || io_.pipeline.draining() || early_bytes;
   return {};
 }

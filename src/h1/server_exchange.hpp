@@ -6,10 +6,10 @@
 
 #include "base/byte_buffer.hpp"
 #include "h1/body_decoder.hpp"
-#include "net/output.hpp"
 #include "http/gate.hpp"
 #include "millrace/exchange.hpp"
 #include "millrace/pipeline.hpp"
+#include "net/output.hpp"
 #include "net/stream.hpp"
 
 #include <memory>

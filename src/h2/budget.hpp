@@ -1,6 +1,6 @@
-// What a client may cost us beside the requests that it makes: a bucket of tokens. Frames that carry
-// nothing (PING, SETTINGS, WINDOW_UPDATE, empty DATA...) and resets spend them; time and useful work
-// bring them back.
+// What a client may cost us beside the requests that it makes: a bucket of tokens. Frames that
+// carry nothing (PING, SETTINGS, WINDOW_UPDATE, empty DATA...) and resets spend them; time and
+// useful work bring them back.
 //
 // Thread rule: one thread.
 #pragma once
@@ -37,13 +37,13 @@ class Budget {
   TimePoint refilled_;
 };
 
-/// Frames without content. A download is acknowledged by two WINDOW_UPDATEs per frame at worst, a page
-/// load by a handful of PRIORITY_UPDATEs per request.
+/// Frames without content. A download is acknowledged by two WINDOW_UPDATEs per frame at worst, a
+/// page load by a handful of PRIORITY_UPDATEs per request.
 inline constexpr Budget::Options kFrameBudget{.burst = 1000, .per_second = 50};
 inline constexpr double kTokensPerRequest = 4;
 inline constexpr double kBytesPerToken = 4096;
-/// Many streams cut one window into pieces, and each is acknowledged. Smaller frames are the doing of a
-/// client that opens its windows by drops.
+/// Many streams cut one window into pieces, and each is acknowledged. Smaller frames are the doing
+/// of a client that opens its windows by drops.
 inline constexpr std::size_t kFrameBytesMin = 256;
 
 /// What a DATA frame that we send earns.

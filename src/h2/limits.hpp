@@ -7,8 +7,8 @@
 
 namespace millrace::h2 {
 
-/// SETTINGS_MAX_CONCURRENT_STREAMS. What browsers use at most, and RFC 9113 section 6.5.2 advises no
-/// less.
+/// SETTINGS_MAX_CONCURRENT_STREAMS. What browsers use at most, and RFC 9113 section 6.5.2 advises
+/// no less.
 inline constexpr std::uint32_t kStreamsMax = 100;
 /// Streams whose handler still runs, those that the client has reset included.
 inline constexpr std::size_t kLiveStreamsMax = 2 * kStreamsMax;
@@ -23,8 +23,8 @@ inline constexpr std::size_t kGatherBytes = 16 * 1024;
 inline constexpr std::size_t kHeldBytesMax = 1024 * 1024;
 /// Frames are gathered up to here, then written.
 inline constexpr std::size_t kBatchBytes = 64 * 1024;
-/// Fields over the limit of a head are decoded, since HPACK needs it, and thrown away: so many, then
-/// the connection ends.
+/// Fields over the limit of a head are decoded, since HPACK needs it, and thrown away: so many,
+/// then the connection ends.
 inline constexpr std::size_t kIgnoredFieldsMax = 400;
 /// A client with a closed window must take so much of an answer within the write stall timeout:
 /// windows opened byte by byte are a way not to read.

@@ -1,7 +1,9 @@
 #include "h2/nghttp2.hpp"
 
+#include "h2/sparse_blocks.hpp"
 #include "runtime/frame_pool.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 
@@ -17,7 +19,10 @@ std::size_t& size_of(void* block) noexcept {
 
 void* allocate(std::size_t size, void*) noexcept {
   try {
-    char* block = static_cast<char*>(frame_pool::allocate(size + kHeaderBytes)) + kHeaderBytes;
+    const std::size_t whole = size + kHeaderBytes;
+    void* taken =
+        sparse_blocks::takes(whole) ? sparse_blocks::allocate() : frame_pool::allocate(whole);
+    char* block = static_cast<char*>(taken) + kHeaderBytes;
     size_of(block) = size;
     return block;
   } catch (const std::bad_alloc&) {
@@ -27,7 +32,10 @@ void* allocate(std::size_t size, void*) noexcept {
 
 void deallocate(void* block, void*) noexcept {
   if (block == nullptr) return;
-  frame_pool::deallocate(static_cast<char*>(block) - kHeaderBytes, size_of(block) + kHeaderBytes);
+  const std::size_t whole = size_of(block) + kHeaderBytes;
+  void* taken = static_cast<char*>(block) - kHeaderBytes;
+  if (sparse_blocks::takes(whole)) return sparse_blocks::deallocate(taken);
+  frame_pool::deallocate(taken, whole);
 }
 
 void* allocate_zeroed(std::size_t count, std::size_t size, void*) noexcept {

@@ -26,8 +26,9 @@ class ServerConnection {
   Task<Result<void>> wait(Direction d);
   [[nodiscard]] Duration idle_left() const noexcept;
   void wait_failed(Error error) noexcept;
-  Task<void> close_gracefully(bool linger);
-  Task<void> linger();
+  // Not inlined: what only the end needs is not part of an idle connection's frame.
+  [[gnu::noinline]] Task<void> close_gracefully(bool linger);
+  [[gnu::noinline]] Task<void> linger();
 
   net::Stream stream_;
   Pipeline& pipeline_;

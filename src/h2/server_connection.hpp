@@ -15,9 +15,9 @@
 namespace millrace::h2 {
 
 /// Serves `stream` until either side is done with it. `received`: what was read from it already,
-/// from the first byte of the preface on. `peer` and `pipeline` must outlive the task. Cancelling its
-/// scope ends every exchange with the scope's reason.
-[[nodiscard]] Task<void> serve_connection(net::Stream stream, ByteBuffer received,
-                                          const PeerInfo& peer, Pipeline& pipeline);
+/// from the first byte of the preface on. `peer` and `pipeline` must outlive the task. Cancelling
+/// its scope ends every exchange with the scope's reason.
+[[nodiscard, gnu::noinline]] Task<void> serve_connection(net::Stream stream, ByteBuffer received,
+                                                         const PeerInfo& peer, Pipeline& pipeline);
 
 }  // namespace millrace::h2

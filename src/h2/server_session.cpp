@@ -85,8 +85,7 @@ Task<void> ServerSession::end_streams(Errc reason) {
 }
 
 bool ServerSession::is_congested() const noexcept {
-  return output_.blocked() &&
-         ::nghttp2_session_get_outbound_queue_size(raw()) > kOutboundFramesMax;
+  return output_.blocked() && ::nghttp2_session_get_outbound_queue_size(raw()) > kOutboundFramesMax;
 }
 
 void ServerSession::spend(Budget& budget, double tokens) noexcept {

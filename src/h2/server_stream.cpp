@@ -25,8 +25,7 @@ ServerStream::~ServerStream() {
 // --- the request's head ---
 
 bool ServerStream::add_field(nghttp2_rcbuf* name, nghttp2_rcbuf* value) {
-  if (!opened_)
-    return collector_.add(name, value, session_.pipeline().limits().head, head_.fields);
+  if (!opened_) return collector_.add(name, value, session_.pipeline().limits().head, head_.fields);
   keep_trailer(view(name), view(value));
   return ++trailer_count_ <= session_.pipeline().limits().head.fields_max + kIgnoredFieldsMax;
 }
@@ -112,9 +111,8 @@ Task<Result<Bytes>> ServerStream::read_body() {
     if (std::exchange(continue_owed_, false) && !started()) interim(100, {});
     const TimePoint began = IoThread::current().coarse_now();
     if (!tunnel_)
-      IoThread::current().arm(body_limit_,
-                              body_patience(session_.pipeline().limits(), received_bytes_,
-                                            waited_for_body_));
+      IoThread::current().arm(body_limit_, body_patience(session_.pipeline().limits(),
+                                                         received_bytes_, waited_for_body_));
     readable_.reset();
     const Result<void> woken = co_await readable_.wait();
     body_limit_.disarm();
@@ -159,8 +157,8 @@ void ServerStream::write_head(const http::ResponseHead& head) {
   else
     writer.response(no_tunnel ? 501 : head.status, head, true);
   const nghttp2_data_provider body = data_provider(*this);
-  const int submitted = ::nghttp2_submit_response(session_.raw(), id_, writer.data(),
-                                                  writer.size(), bodiless_ ? nullptr : &body);
+  const int submitted = ::nghttp2_submit_response(session_.raw(), id_, writer.data(), writer.size(),
+                                                  bodiless_ ? nullptr : &body);
   if (submitted != 0) return fail_sending(Errc::kOutOfMemory);
   session_.queued();
 }
@@ -224,7 +222,8 @@ Result<void> ServerStream::end_body(const http::Fields* trailers) {
 
 ssize_t ServerStream::offer(std::size_t length, std::uint32_t& flags) {
   const std::size_t held = held_bytes();
-  // An empty frame behind the last bytes would cost one more, and nghttp2 lets it wait for a window.
+  // An empty frame behind the last bytes would cost one more, and nghttp2 lets it wait for a
+  // window.
   const bool complete = finished_ || (length_known_ && left_to_send_ == 0);
   if (held == 0 && !complete) {
     deferred_ = true;

@@ -21,10 +21,9 @@ namespace millrace::h2 {
 
 class ServerSession;
 
-class ServerStream final
-    : public Exchange,
-      public boost::intrusive::list_base_hook<
-          boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+class ServerStream final : public Exchange,
+                           public boost::intrusive::list_base_hook<
+                               boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
  public:
   ServerStream(ServerSession& session, std::int32_t id, const PeerInfo& peer);
   ~ServerStream();

@@ -175,9 +175,8 @@ Result<void> judge_target(const RawRequest& raw, const HeadLimits& limits, Reque
   const bool http2 = raw.version == Version::kHttp2;
   const bool connect = head.method == Method::kConnect && raw.protocol.empty();
   if (http2 && connect && !raw.target.empty()) return fail(Errc::kBadTarget);
-  const Result<Target> target =
-      parse_target(raw.protocol.empty() ? head.method : Method::kGet,
-                   http2 && connect ? raw.authority : raw.target);
+  const Result<Target> target = parse_target(raw.protocol.empty() ? head.method : Method::kGet,
+                                             http2 && connect ? raw.authority : raw.target);
   if (!target) return fail(target.error());
   if (http2 && target->form == TargetForm::kAbsolute) return fail(Errc::kBadTarget);
   const Result<std::string_view> path = normalise_path(target->path, head.fields.arena());

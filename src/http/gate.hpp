@@ -57,9 +57,9 @@ struct RequestVerdict {
 /// `:authority` are kBadField or kBadHost.
 ///
 /// Upgrade: `head.upgrade` is set for HTTP/1.1 with `Connection: upgrade`, one protocol in Upgrade
-/// and no body, and for an extended CONNECT (RFC 8441), which becomes a GET without a body. HTTP and
-/// TLS are not for upgrading to (h2c: RFC 9113 section 3.1): such a wish is passed over, like every
-/// other that we do not understand (RFC 9110 section 7.8). WebSocket is for GET alone.
+/// and no body, and for an extended CONNECT (RFC 8441), which becomes a GET without a body. HTTP
+/// and TLS are not for upgrading to (h2c: RFC 9113 section 3.1): such a wish is passed over, like
+/// every other that we do not understand (RFC 9110 section 7.8). WebSocket is for GET alone.
 [[nodiscard]] Result<RequestVerdict> judge_request(const RawRequest& raw, RequestHead& head,
                                                    const HeadLimits& limits = {});
 

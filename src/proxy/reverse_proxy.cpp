@@ -86,8 +86,7 @@ bool is_proven(const Exchange& exchange, const Response& response) {
   if (!http::iequals(exchange.request.upgrade, "websocket")) return true;
   const http::Field* key = exchange.request.fields.find("sec-websocket-key");
   const http::Field* accept = response.fields().find("sec-websocket-accept");
-  return key != nullptr && accept != nullptr &&
-         accept->value == http::websocket_accept(key->value);
+  return key != nullptr && accept != nullptr && accept->value == http::websocket_accept(key->value);
 }
 
 Task<Result<void>> pass_tunnel(Exchange& exchange, const Request& request, Response& response) {

@@ -12,8 +12,8 @@
 
 namespace millrace::proxy {
 
-/// Runs the tunnel that `exchange` has opened by starting with 101, after `upstream` had answered 101.
-/// Errors: kClientGone, kUpstreamReset, kUpstreamIdleTimeout (after `idle`), the scope's.
+/// Runs the tunnel that `exchange` has opened by starting with 101, after `upstream` had answered
+/// 101. Errors: kClientGone, kUpstreamReset, kUpstreamIdleTimeout (after `idle`), the scope's.
 [[nodiscard]] Task<Result<void>> run_tunnel(Exchange& exchange, client::Response& upstream,
                                             Duration idle);
 

@@ -15,12 +15,31 @@
 #include <unistd.h>
 
 namespace millrace::server {
+namespace {
+
+std::string text_of(const net::SocketAddress& address) {
+  return address.is_unix() ? "unix" : address.ip().to_string();
+}
+
+}  // namespace
 
 bool Connections::trusted(const net::SocketAddress& peer) const noexcept {
   if (peer.is_unix())
     return true;  // whoever may open the socket file is on this machine by our leave
   return std::ranges::any_of(options_.trusted_proxies,
                              [&](const net::Network& n) { return n.contains(peer.ip()); });
+}
+
+Connections::Identity::Identity(const ConnectionEnds& ends, bool trusted_proxy)
+    : texts(text_of(ends.peer) + text_of(ends.local)) {
+  const net::SocketAddress& peer = ends.peer;
+  const std::size_t peer_bytes = text_of(peer).size();
+  info = {.address = std::string_view(texts).substr(0, peer_bytes),
+          .port = peer.port(),
+          .local_address = std::string_view(texts).substr(peer_bytes),
+          .local_port = ends.local.port(),
+          .loopback = peer.is_unix() || peer.ip().is_loopback(),
+          .trusted_proxy = trusted_proxy};
 }
 
 void Connections::listen(ListenerShare share) {
@@ -36,7 +55,9 @@ Connections::Accepted Connections::accept_one(int listening, const ListenerShare
   if (fd >= 0) {
     const auto peer = net::SocketAddress::from_raw(reinterpret_cast<sockaddr*>(&storage), length);
     const net::SocketAddress from = peer.value_or(net::SocketAddress()).unmapped();
-    connections_.spawn(connection(fd, {.peer = from, .local = share.address}, share));
+    connections_.spawn(connection(
+        fd, std::make_unique<ConnectionEnds>(ConnectionEnds{.peer = from, .local = share.address}),
+        share));
     return Accepted::kSome;
   }
   switch (errno) {
@@ -97,57 +118,55 @@ Task<void> Connections::accept_queued(Descriptor& listening, const ListenerShare
   }
 }
 
-Task<void> Connections::connection(int fd, ConnectionEnds ends, const ListenerShare& share) {
+// An idle connection is its coroutines' frames. What most connections do not need, TLS and HTTP/2,
+// has frames of its own.
+Task<void> Connections::connection(int fd, std::unique_ptr<ConnectionEnds> ends,
+                                   const ListenerShare& share) {
   net::Stream stream(fd);
   if (options_.counted) {
     metrics::add(metrics::Metric::kConnectionsAccepted);
     metrics::add(metrics::Metric::kConnectionsActive);
   }
-  const ProxyHeaderRule rule{.wanted = options_.proxy_protocol,
-                             .trusted = trusted(ends.peer),
-                             .patience = pipeline_.limits().head_timeout};
-  if (rule.wanted == config::ProxyProtocol::kOff ||
-      co_await read_proxy_header(stream, rule, ends)) {
-    const auto& [peer, local] = ends;
-    const std::string peer_text = peer.is_unix() ? "unix" : peer.ip().to_string();
-    const std::string local_text = local.is_unix() ? "unix" : local.ip().to_string();
-    const PeerInfo info{.address = peer_text,
-                        .port = peer.port(),
-                        .local_address = local_text,
-                        .local_port = local.port(),
-                        .loopback = peer.is_unix() || peer.ip().is_loopback(),
-                        .trusted_proxy = trusted(peer)};
-    if (share.tls == nullptr)
-      co_await serve(std::move(stream), info);
-    else if (const auto shaken = co_await handshake(stream, share))
-      co_await serve_tls(std::move(stream), info);
-    else
-      log::event(LogLevel::kDebug, "tls_handshake_failed",
-                 {{"client", info.address},
-                  {"cause", shaken.error().info().code},
-                  {"error", stream.tls_failure()}});
+  if (options_.proxy_protocol == config::ProxyProtocol::kOff ||
+      co_await read_proxy_header(stream, proxy_header_rule(*ends), *ends)) {
+    const auto who = std::make_unique<Identity>(*ends, trusted(ends->peer));
+    ends.reset();
+    if (share.tls != nullptr) {
+      co_await converse_tls(std::move(stream), *who, share);
+    } else {
+      auto http2 = co_await h1::serve_connection(std::move(stream), who->info, pipeline_);
+      if (http2)
+        co_await h2::serve_connection(std::move(http2->stream), std::move(http2->received),
+                                      who->info, pipeline_);
+    }
   }
   if (options_.counted) metrics::subtract(metrics::Metric::kConnectionsActive);
   below_limit_.set();
 }
 
-Task<void> Connections::serve(net::Stream stream, const PeerInfo& peer) {
-  if (stream.alpn() == "h2") {
-    co_await h2::serve_connection(std::move(stream), {}, peer, pipeline_);
-    co_return;
-  }
-  auto http2 = co_await h1::serve_connection(std::move(stream), peer, pipeline_);
-  if (http2)
-    co_await h2::serve_connection(std::move(http2->stream), std::move(http2->received), peer,
-                                  pipeline_);
+ProxyHeaderRule Connections::proxy_header_rule(const ConnectionEnds& ends) const noexcept {
+  return {.wanted = options_.proxy_protocol,
+          .trusted = trusted(ends.peer),
+          .patience = pipeline_.limits().head_timeout};
 }
 
-Task<void> Connections::serve_tls(net::Stream stream, PeerInfo peer) {
+Task<void> Connections::converse_tls(net::Stream stream, Identity& who,
+                                     const ListenerShare& share) {
+  if (const auto shaken = co_await handshake(stream, share); !shaken) {
+    log::event(LogLevel::kDebug, "tls_handshake_failed",
+               {{"client", who.info.address},
+                {"cause", shaken.error().info().code},
+                {"error", stream.tls_failure()}});
+    co_return;
+  }
   const net::TlsSession session(stream.tls());
   CertificateJudge judge(session);
-  peer.client_subject = session.client_subject();
-  peer.served = &judge;
-  co_await serve(std::move(stream), peer);
+  who.info.client_subject = session.client_subject();
+  who.info.served = &judge;
+  if (stream.alpn() == "h2")
+    co_await h2::serve_connection(std::move(stream), {}, who.info, pipeline_);
+  else
+    (void)co_await h1::serve_connection(std::move(stream), who.info, pipeline_);
 }
 
 Task<Result<void>> Connections::handshake(net::Stream& stream, const ListenerShare& share) {

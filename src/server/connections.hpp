@@ -10,14 +10,16 @@
 #include "config/config.hpp"
 #include "millrace/pipeline.hpp"
 #include "net/address.hpp"
-#include "net/stream.hpp"
 #include "net/handshake_gate.hpp"
+#include "net/stream.hpp"
 #include "net/tls_server.hpp"
 #include "runtime/io_thread.hpp"
 #include "server/proxy_header.hpp"
 
 #include <cstdint>
 #include <list>
+#include <memory>
+#include <string>
 #include <vector>
 
 namespace millrace::server {
@@ -71,11 +73,21 @@ class Connections {
   /// What is in the queue of a socket that takes no more.
   [[nodiscard]] Task<void> accept_queued(Descriptor& listening, const ListenerShare& share);
   [[nodiscard]] Accepted accept_one(int fd, const ListenerShare& share);
-  [[nodiscard]] Task<void> connection(int fd, ConnectionEnds ends, const ListenerShare& share);
-  /// Over the protocol that ALPN or the first bytes say.
-  [[nodiscard]] Task<void> serve(net::Stream stream, const PeerInfo& peer);
-  /// The same after a handshake: `peer` learns what it came to.
-  [[nodiscard]] Task<void> serve_tls(net::Stream stream, PeerInfo peer);
+  /// What handlers are told of the two ends. Not movable: the views refer to the texts.
+  struct Identity {
+    Identity(const ConnectionEnds& ends, bool trusted_proxy);
+    Identity(const Identity&) = delete;
+    Identity& operator=(const Identity&) = delete;
+    const std::string texts;
+    PeerInfo info;
+  };
+
+  [[nodiscard]] Task<void> connection(int fd, std::unique_ptr<ConnectionEnds> ends,
+                                      const ListenerShare& share);
+  [[nodiscard]] ProxyHeaderRule proxy_header_rule(const ConnectionEnds& ends) const noexcept;
+  /// Over the protocol that ALPN says; `who` learns what the handshake came to.
+  [[nodiscard, gnu::noinline]] Task<void> converse_tls(net::Stream stream, Identity& who,
+                                                       const ListenerShare& share);
   [[nodiscard]] Task<Result<void>> handshake(net::Stream& stream, const ListenerShare& share);
   [[nodiscard]] bool trusted(const net::SocketAddress& peer) const noexcept;
 

@@ -40,8 +40,7 @@ class ServerPipeline final : public Pipeline, Observer {
   FailHandler method_unknown_{Errc::kMethodUnknown};
   FailHandler misdirected_{Errc::kMisdirected};
   OptionsHandler options_{router_};
-  boost::intrusive::list<DrainWatcher, boost::intrusive::constant_time_size<false>>
-      drain_watchers_;
+  boost::intrusive::list<DrainWatcher, boost::intrusive::constant_time_size<false>> drain_watchers_;
   bool draining_ = false;
 };
 

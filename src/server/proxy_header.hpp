@@ -31,7 +31,7 @@ struct ProxyHeaderRule {
 /// that is not trusted: to HTTP and TLS a header is garbage. kRequired: both are refused.
 /// False: the connection is to be closed, without a word, since nobody knows what the client would
 /// understand. The log has the reason, but for clients that went away.
-[[nodiscard]] Task<bool> read_proxy_header(net::Stream& stream, ProxyHeaderRule rule,
-                                           ConnectionEnds& ends);
+[[nodiscard, gnu::noinline]] Task<bool> read_proxy_header(net::Stream& stream, ProxyHeaderRule rule,
+                                                          ConnectionEnds& ends);
 
 }  // namespace millrace::server

@@ -76,8 +76,8 @@ struct Frame {
 /// HEADERS with everything in one frame.
 [[nodiscard]] inline std::string headers(std::uint32_t stream, const HeaderList& list,
                                          bool end_stream = true) {
-  const auto flags = static_cast<std::uint8_t>(
-      NGHTTP2_FLAG_END_HEADERS | (end_stream ? NGHTTP2_FLAG_END_STREAM : 0));
+  const auto flags = static_cast<std::uint8_t>(NGHTTP2_FLAG_END_HEADERS |
+                                               (end_stream ? NGHTTP2_FLAG_END_STREAM : 0));
   return frame(NGHTTP2_HEADERS, flags, stream, hpack(list));
 }
 [[nodiscard]] inline std::string data(std::uint32_t stream, std::string_view bytes,
@@ -92,9 +92,7 @@ inline constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 class FrameClient {
  public:
-  explicit FrameClient(WireClient& wire) : wire_(wire) {
-    ::nghttp2_hd_inflate_new(&inflater_);
-  }
+  explicit FrameClient(WireClient& wire) : wire_(wire) { ::nghttp2_hd_inflate_new(&inflater_); }
   FrameClient(const FrameClient&) = delete;
   FrameClient& operator=(const FrameClient&) = delete;
   ~FrameClient() { ::nghttp2_hd_inflate_del(inflater_); }

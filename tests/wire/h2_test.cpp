@@ -89,8 +89,8 @@ TEST_F(Http2, AHeadAnswerEndsWithItsHead) {
 TEST_F(Http2, AnAbortedAnswerIsReset) {
   converse([](FrameClient& client) -> Task<void> {
     (void)co_await client.send(headers(1, get_head("/abort")));
-    EXPECT_EQ((co_await client.answer(1)).reset, std::optional<std::uint32_t>(
-                                                     NGHTTP2_INTERNAL_ERROR));
+    EXPECT_EQ((co_await client.answer(1)).reset,
+              std::optional<std::uint32_t>(NGHTTP2_INTERNAL_ERROR));
   });
 }
 
@@ -145,7 +145,8 @@ TEST_F(Http2, TheWindowIsGivenBackWhenTheBodyIsRead) {
   // `/wait` reads nothing: not a byte of window may come back for its stream.
   converse([this](FrameClient& client) -> Task<void> {
     (void)co_await client.send(headers(1, post_head("/wait"), false));
-    for (int i = 0; i < 16; ++i) (void)co_await client.send(data(1, std::string(16384, 'x'), false));
+    for (int i = 0; i < 16; ++i)
+      (void)co_await client.send(data(1, std::string(16384, 'x'), false));
     (void)co_await client.send(frame(NGHTTP2_PING, 0, 0, "12345678"));
     for (;;) {
       const auto f = co_await client.next();
@@ -160,7 +161,8 @@ TEST_F(Http2, TheWindowIsGivenBackWhenTheBodyIsRead) {
 TEST_F(Http2, MoreThanTheWindowIsAnError) {
   converse([](FrameClient& client) -> Task<void> {
     (void)co_await client.send(headers(1, post_head("/wait"), false));
-    for (int i = 0; i < 17; ++i) (void)co_await client.send(data(1, std::string(16384, 'x'), false));
+    for (int i = 0; i < 17; ++i)
+      (void)co_await client.send(data(1, std::string(16384, 'x'), false));
     const auto f = co_await client.next(NGHTTP2_RST_STREAM);
     EXPECT_TRUE(f && f->number() == NGHTTP2_FLOW_CONTROL_ERROR);
   });
@@ -206,11 +208,12 @@ TEST_P(EmptyFrames, AreCounted) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    OfEveryKind, EmptyFrames,
-    testing::Values(frame(NGHTTP2_PING, 0, 0, "12345678"), frame(NGHTTP2_SETTINGS, 0, 0),
-                    frame(NGHTTP2_WINDOW_UPDATE, 0, 0, bytes_of(1)),
-                    frame(NGHTTP2_DATA, 0, 1), frame(NGHTTP2_PRIORITY, 0, 1, std::string(5, '\0'))));
+INSTANTIATE_TEST_SUITE_P(OfEveryKind, EmptyFrames,
+                         testing::Values(frame(NGHTTP2_PING, 0, 0, "12345678"),
+                                         frame(NGHTTP2_SETTINGS, 0, 0),
+                                         frame(NGHTTP2_WINDOW_UPDATE, 0, 0, bytes_of(1)),
+                                         frame(NGHTTP2_DATA, 0, 1),
+                                         frame(NGHTTP2_PRIORITY, 0, 1, std::string(5, '\0'))));
 
 TEST_F(Http2, AClosedWindowStallsOneStreamAndNotTheOthers) {
   pipeline_.limits_.write_stall_timeout = milliseconds(300);
