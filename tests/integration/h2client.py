@@ -86,7 +86,7 @@ class Connection:
             self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
         self.authority = f"{server.host}:{server.port}"
         self.polite = polite
-        self.encoder, self.decoder = hpack.Encoder(), hpack.Decoder()
+        self.encoder, self.decoder = hpack.Encoder(), hpack.Decoder(max_header_list_size=1 << 20)
         self.streams = {}
         self.goaways = []  # GoAwayFrames
         self.settings = {}  # the server's

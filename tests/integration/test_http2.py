@@ -128,6 +128,17 @@ class Requests(Http2Test):
                 self.assertTrue(answer.ended)
                 self.assertIsNone(answer.reset)
 
+    def test_large_heads_pass_or_become_502(self):
+        self.start(lambda request: (b"HTTP/1.1 200 OK\r\nX: " + b"~" * int(request.target[1:])
+                                    + b"\r\nContent-Length: 2\r\n\r\nok"))
+        client = self.connect()
+        for size in (17_000, 65_000, 65_400, 65_480, 66_000):
+            with self.subTest(size):
+                answer = client.get(f"/{size}")
+                if answer.status != 502:
+                    self.assertEqual((answer.status, answer.body), (200, b"ok"))
+                    self.assertEqual(answer.header("x"), "~" * size)
+
     def test_upgrade_to_h2c_is_passed_over(self):
         self.start()
         with self.server.client() as client:
