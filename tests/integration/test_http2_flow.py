@@ -247,6 +247,23 @@ class Endings(Http2Test):
         self.assertGreater(time.monotonic() - ended, 0.7)
         self.assertLess(time.monotonic() - ended, 5)
 
+    def test_heads_that_are_never_far_apart_have_their_own_time_each(self):
+        # Every read ends inside of a head, for longer than one may take.
+        client = self.serve('head_timeout = "1s"')
+        client.ping()
+        client.polite = False  # nothing may come between the pieces
+        began, rest, streams = time.monotonic(), b"", []
+        while time.monotonic() < began + 1.8:
+            streams.append(client.new_id())
+            frame = client.headers_frame(streams[-1], client.block(path="/hello")).serialize()
+            client.send_bytes(rest + frame[:11])
+            rest = frame[11:]
+            if len(streams) > 1:
+                self.assertEqual(client.answer(streams[-2]).status, 200)
+        client.send_bytes(rest)
+        self.assertEqual(client.answer(streams[-1]).status, 200)
+        self.assertEqual(client.goaways, [])
+
     def test_a_client_that_leaves_cancels_everything(self):
         gone = []
 
