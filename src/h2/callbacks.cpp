@@ -63,6 +63,9 @@ nghttp2_option* make_options() {
   ::nghttp2_option_set_no_closed_streams(o, 1);
   ::nghttp2_option_set_peer_max_concurrent_streams(o, kStreamsMax);
   ::nghttp2_option_set_builtin_recv_extension_type(o, NGHTTP2_PRIORITY_UPDATE);
+  // Ours are limited where they come from. Over its own 64 KiB nghttp2 says nothing at all: the
+  // client would wait for ever.
+  ::nghttp2_option_set_max_send_header_block_length(o, kSentHeadBytesMax);
   return o;
 }
 

@@ -29,6 +29,8 @@ inline constexpr std::size_t kIgnoredFieldsMax = 400;
 /// A client with a closed window must take so much of an answer within the write stall timeout:
 /// windows opened byte by byte are a way not to read.
 inline constexpr std::size_t kProgressBytes = 4 * 1024;
+/// A head that we send, encoded: whatever limits.head lets an upstream say, and our own fields.
+inline constexpr std::size_t kSentHeadBytesMax = 16 * 1024 * 1024;
 /// After the notice of a drain, requests under way get so long to arrive (RFC 9113 section 6.8), or
 /// until a PING has made the round trip.
 inline constexpr auto kDrainNotice = std::chrono::seconds(1);

@@ -37,8 +37,8 @@ class ServerConnection {
   ServerSession session_;
   std::size_t block_bytes_ = ByteBuffer::kMediumBytes;
   unsigned reads_in_a_row_ = 0;
-  bool drained_ = false;     // the last read emptied the socket
-  bool head_timed_ = false;  // the deadline of a head is running
+  std::uint64_t timed_head_ = 0;  // whose deadline is running; 0: none
+  bool drained_ = false;          // the last read emptied the socket
   bool client_ended_ = false;
 };
 
@@ -65,10 +65,11 @@ Task<Result<void>> ServerConnection::wait(Direction d) {
   const ConnectionLimits& limits = pipeline_.limits();
   reads_in_a_row_ = 0;
   if (session_.in_head()) {
-    if (!std::exchange(head_timed_, true))
+    // One head may end and the next begin in the same read: each has its own time.
+    if (std::exchange(timed_head_, session_.head_number()) != session_.head_number())
       stream_.set_deadline(Direction::kRead, limits.head_timeout, Errc::kHeadTimeout);
   } else {
-    head_timed_ = false;
+    timed_head_ = 0;
     stream_.set_deadline(Direction::kRead, idle_left(), Errc::kIdleTimeout);
   }
   const Result<void> ready = co_await stream_.wait(d);

@@ -171,6 +171,7 @@ int ServerSession::on_begin_frame(const nghttp2_frame_hd& head) {
 int ServerSession::on_begin_headers(const nghttp2_frame& frame) {
   if (frame.hd.type != NGHTTP2_HEADERS) return 0;
   head_open_ = true;
+  ++head_number_;
   const std::int32_t id = frame.hd.stream_id;
   heading_ = nullptr;
   if (frame.headers.cat != NGHTTP2_HCAT_REQUEST) {

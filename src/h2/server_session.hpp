@@ -39,6 +39,8 @@ class ServerSession final : net::OutputSource, DrainWatcher {
   [[nodiscard]] TimePoint idle_since() const noexcept { return idle_since_; }
   /// A head has begun and is not complete, or the client's preface is not.
   [[nodiscard]] bool in_head() const noexcept { return head_open_ || !settings_seen_; }
+  /// Counts the heads that have begun, the preface as the first.
+  [[nodiscard]] std::uint64_t head_number() const noexcept { return head_number_; }
   /// So many frames wait for a client that does not read that it must not cause more.
   [[nodiscard]] bool is_congested() const noexcept;
 
@@ -98,6 +100,7 @@ class ServerSession final : net::OutputSource, DrainWatcher {
   ServerStream* heading_ = nullptr;  // whose fields are being decoded
   TimePoint idle_since_;
   std::size_t held_bytes_ = 0;
+  std::uint64_t head_number_ = 1;
   bool head_open_ = false;
   bool settings_seen_ = false;
   bool terminated_ = false;
