@@ -77,6 +77,7 @@ proxy::Upstream::Options to_upstream(const std::string& name, const config::Upst
   options.host = to_host_policy(upstream.host.kind);
   options.host_name = upstream.host.name;
   options.timeouts = to_timeouts(upstream.timeout);
+  options.timeouts.tunnel = upstream.tunnel_timeout;
   options.total = or_never(upstream.timeout.total);
   return options;
 }

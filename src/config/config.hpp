@@ -194,6 +194,7 @@ struct Upstream {
   Timeouts timeout;
   UpstreamTls tls;
   KeepAlive keepalive;
+  milliseconds tunnel_timeout{3'600'000};  ///< a tunnel in which neither side says anything
   friend bool operator==(const Upstream&, const Upstream&) = default;
 };
 

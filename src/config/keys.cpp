@@ -376,6 +376,11 @@ std::span<const Field<Upstream>> fields() {
       key<&Upstream::timeout>("timeout", "How long each phase of a request may take."),
       key<&Upstream::tls>("tls", "TLS towards https targets."),
       key<&Upstream::keepalive>("keepalive", "Idle connections kept for the next request."),
+      key<&Upstream::tunnel_timeout>(
+          "tunnel_timeout",
+          "A WebSocket or other tunnel in which neither side says anything. Long, because being "
+          "quiet is what many are for; libraries ping every 20 s or so.",
+          kWait),
       later<Upstream>("process"),
       later<Upstream>("retry"),
       later<Upstream>("concurrency"),
