@@ -1,22 +1,15 @@
-// HTTP/1 heads into fields, by Beast's parser. Views point into the given bytes.
+// An HTTP/1 response head into fields, by Beast's parser. Views point into the given bytes.
 //
 // Input: exactly one head, as HeadScanner measured it. The scanner ran before, the gate runs after:
 // this step only splits. Thread rule: pure functions.
 #pragma once
 
 #include "base/error.hpp"
-#include "http/gate.hpp"
 #include "http/head.hpp"
 
 #include <string_view>
 
 namespace millrace::h1 {
-
-/// Fills raw.{method_text,target,version} and `fields` (appended). Errors: kBadRequestLine (also
-/// for a version that is none; kBadVersion is for those that we do not speak), kBadMethod,
-/// kBadTarget, kBadVersion, kBadField.
-[[nodiscard]] Result<void> parse_request(std::string_view head, http::RawRequest& raw,
-                                         http::Fields& fields);
 
 struct RawResponse {
   int status = 0;

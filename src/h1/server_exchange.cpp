@@ -1,7 +1,7 @@
 #include "h1/server_exchange.hpp"
 
-#include "h1/head_parser.hpp"
 #include "h1/head_writer.hpp"
+#include "h1/request_head.hpp"
 #include "h1/trailers.hpp"
 #include "http/ascii.hpp"
 #include "millrace/body_pace.hpp"
@@ -35,6 +35,7 @@ Result<void> ServerExchange::open(std::size_t start, std::size_t head_bytes) {
 
   http::RawRequest raw;
   raw.https = io_.stream.is_tls();
+  raw.scanned = true;
   const std::string_view head = io_.input.view().substr(start, head_bytes - start);
   // The bytes stay where they are until the exchange is over: nothing reads into `input` before.
   io_.input.skip(head_bytes);

@@ -96,7 +96,8 @@ void note(const Field& field, Survey& survey) noexcept {
   }
 }
 
-Result<Survey> survey_request(const Fields& fields, Version version, const HeadLimits& limits) {
+Result<Survey> survey_request(const Fields& fields, Version version, bool scanned,
+                              const HeadLimits& limits) {
   if (fields.size() > limits.fields_max) return fail(Errc::kTooManyFields);
   const bool http2 = version == Version::kHttp2;
   const std::size_t overhead =
@@ -105,7 +106,8 @@ Result<Survey> survey_request(const Fields& fields, Version version, const HeadL
   std::size_t bytes = 0;
   for (const Field& field : fields) {
     bytes += field.name.size() + field.value.size() + overhead;
-    if (!is_valid_field(field)) return fail(Errc::kBadField);
+    if (!is_valid_name(field) || (!scanned && has_control(field.value)))
+      return fail(Errc::kBadField);
     if (field.id == FieldId::kOther && is_underscore_alias(field.name))
       return fail(Errc::kBadField);
     if (http2 && !is_allowed_in_http2(field)) return fail(Errc::kBadField);
@@ -290,7 +292,7 @@ Result<RequestVerdict> judge_request(const RawRequest& raw, RequestHead& head,
   if (const auto method = judge_method(raw.method_text, head); !method) return fail(method.error());
   if (const auto target = judge_target(raw, limits, head); !target) return fail(target.error());
 
-  const Result<Survey> survey = survey_request(head.fields, raw.version, limits);
+  const Result<Survey> survey = survey_request(head.fields, raw.version, raw.scanned, limits);
   if (!survey) return fail(survey.error());
   const Result<BodyLength> length = raw.version == Version::kHttp2
                                         ? judge_http2_length(raw, *survey)

@@ -20,6 +20,7 @@ struct RawRequest {
   std::string_view target;  ///< h2: `:path`; empty for CONNECT
   Version version = Version::kHttp11;
   bool https = false;          ///< the client's connection is TLS
+  bool scanned = false;        ///< HeadScanner has passed it: no value holds a control
   std::string_view authority;  ///< h2: `:authority`; empty where there was none
   bool end_stream = false;     ///< h2: END_STREAM came with the head
   std::string_view protocol;   ///< h2: `:protocol` of an extended CONNECT; empty where none
@@ -30,7 +31,7 @@ struct RequestVerdict {
   bool keep_alive = true;        ///< the client lets the connection live after this exchange
 };
 
-/// The version of "HTTP/1.1" as 11 (what Beast's parser hands out). Error: kBadVersion.
+/// The version of "HTTP/1.1" as 11 (major times ten plus minor). Error: kBadVersion.
 [[nodiscard]] Result<Version> version_of(int major_times_ten_plus_minor) noexcept;
 
 /// Takes `head.fields` as the codec filled it (values trimmed, order kept) and fills the rest of

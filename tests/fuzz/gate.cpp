@@ -9,6 +9,7 @@
 #include "fuzz/check.hpp"
 #include "fuzz/pieces.hpp"
 #include "h1/head_parser.hpp"
+#include "h1/request_head.hpp"
 #include "h1/head_writer.hpp"
 #include "http/ascii.hpp"
 #include "http/forward.hpp"
