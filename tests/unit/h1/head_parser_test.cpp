@@ -1,4 +1,5 @@
 #include "h1/head_parser.hpp"
+
 #include "h1/request_head.hpp"
 
 #include <string>
