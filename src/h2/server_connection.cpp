@@ -29,6 +29,7 @@ class ServerConnection {
   // Not inlined: what only the end needs is not part of an idle connection's frame.
   [[gnu::noinline]] Task<void> close_gracefully(bool linger);
   [[gnu::noinline]] Task<void> linger();
+  [[nodiscard]] net::IoResult dump_some();
 
   net::Stream stream_;
   Pipeline& pipeline_;
@@ -140,15 +141,19 @@ Task<void> ServerConnection::close_gracefully(bool lingers) {
   stream_.close();
 }
 
+net::IoResult ServerConnection::dump_some() {
+  ByteBuffer dump;
+  return stream_.read_some(dump.prepare(1));
+}
+
 Task<void> ServerConnection::linger() {
   stream_.set_deadline(Direction::kRead, pipeline_.limits().linger_timeout, Errc::kIdleTimeout);
-  for (;;) {
-    ByteBuffer dump;
-    const net::IoResult r = stream_.read_some(dump.prepare(1));
-    if (r.done()) continue;
-    if (!r.would_block()) co_return;
-    dump.release();
-    if (!co_await stream_.wait(r.want)) co_return;
+  for (unsigned reads = 1;; ++reads) {
+    const net::IoResult r = dump_some();
+    // A client that goes on sending must not keep the thread from others, nor from the deadline.
+    if (r.done() && reads % kReadsInARowMax != 0) continue;
+    if (!r.done() && !r.would_block()) co_return;
+    if (!co_await stream_.wait(r.done() ? Direction::kRead : r.want)) co_return;
   }
 }
 

@@ -127,6 +127,17 @@ class Handshakes(TlsTest):
             context.set_ciphers(weak)
             self.assertTrue(self.refused(context), weak)
 
+    def test_key_exchange_is_on_curves(self):
+        # A finite field of 8192 bits costs tens of milliseconds, and every client could ask for it.
+        self.serve()
+        for group, accepted in (("X25519", True), ("P-256", True), ("P-384", True),
+                                ("ffdhe2048", False), ("ffdhe8192", False)):
+            done = subprocess.run(
+                ["openssl", "s_client", "-connect", f"127.0.0.1:{self.port}", "-servername",
+                 "origin.test", "-tls1_3", "-groups", group],
+                input="", capture_output=True, text=True, timeout=30, check=False)
+            self.assertEqual("Cipher is TLS_AES" in done.stdout, accepted, group)
+
     def test_alpn_is_strict_and_ours_to_choose(self):
         self.serve()
         for offered, chosen in ((["http/1.1", "h2"], "h2"), (["h2"], "h2"),
