@@ -131,14 +131,12 @@ TEST_F(TlsEngineTest, BytesThatWereTakenLeaveWhateverComesNext) {
   connected(
       [](Stream& s, Stream& c) -> Task<void> {
         std::string sent, got;
-        std::size_t taken_full = 0;
         for (int i = 0; !s.has_unsent(); ++i) {
           const std::string block(16'384, static_cast<char>('a' + i % 26));
           const IoResult r = s.write_some(block);
           EXPECT_TRUE(r.done());
           EXPECT_EQ(r.bytes, block.size());
           sent += block;
-          taken_full += r.bytes;
         }
         EXPECT_TRUE(s.write_some("later").would_block());
         EXPECT_TRUE(s.flush_some().would_block());
