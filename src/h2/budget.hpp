@@ -41,15 +41,20 @@ class Budget {
 /// page load by a handful of PRIORITY_UPDATEs per request.
 inline constexpr Budget::Options kFrameBudget{.burst = 1000, .per_second = 50};
 inline constexpr double kTokensPerRequest = 4;
-inline constexpr double kBytesPerToken = 4096;
-/// Many streams cut one window into pieces, and each is acknowledged. Smaller frames are the doing
-/// of a client that opens its windows by drops.
+inline constexpr double kBytesPerToken = 1024;
+/// What a frame of ours earns at least: the two that acknowledge it, and one more, because a client
+/// that acknowledges each frame by itself gives back a small one's window by itself too, and what
+/// is sent into that is small again: such a crumb circulates for as long as there is data.
+inline constexpr double kTokensPerFrame = 3;
+/// Smaller frames, where more was waiting, are such crumbs, or the doing of a client that opens its
+/// windows by drops. They earn nothing.
 inline constexpr std::size_t kFrameBytesMin = 256;
 
-/// What a DATA frame that we send earns.
-[[nodiscard]] constexpr double tokens_of_data(std::size_t bytes) noexcept {
+/// What a DATA frame that we send earns. `complete`: it held all that there was to send, so its
+/// size was our choice and not that of a window opened byte by byte.
+[[nodiscard]] constexpr double tokens_of_data(std::size_t bytes, bool complete) noexcept {
   const double by_size = static_cast<double>(bytes) / kBytesPerToken;
-  return bytes < kFrameBytesMin ? by_size : std::max(by_size, 2.0);
+  return complete || bytes >= kFrameBytesMin ? std::max(by_size, kTokensPerFrame) : by_size;
 }
 
 /// Resets, the client's (CVE-2023-44487) and those that it makes us send (CVE-2025-8671). A browser

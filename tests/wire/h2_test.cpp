@@ -215,6 +215,21 @@ INSTANTIATE_TEST_SUITE_P(OfEveryKind, EmptyFrames,
                                          frame(NGHTTP2_DATA, 0, 1),
                                          frame(NGHTTP2_PRIORITY, 0, 1, std::string(5, '\0'))));
 
+TEST_F(Http2, AClientThatAcknowledgesEverySmallFrameIsNotAFlood) {
+  converse([](FrameClient& client) -> Task<void> {
+    (void)co_await client.send(headers(1, post_head("/pipe"), false));
+    for (int i = 0; i < 3000; ++i) {
+      (void)co_await client.send(data(1, "x", i == 2999));
+      const auto f = co_await client.next(NGHTTP2_DATA);
+      EXPECT_TRUE(f);
+      if (!f) break;
+      (void)co_await client.send(frame(NGHTTP2_WINDOW_UPDATE, 0, 1, bytes_of(1)) +
+                                 frame(NGHTTP2_WINDOW_UPDATE, 0, 0, bytes_of(1)));
+    }
+  });
+  EXPECT_EQ(pipeline_.outcomes, std::vector<std::string>{"ok"});
+}
+
 TEST_F(Http2, AClosedWindowStallsOneStreamAndNotTheOthers) {
   pipeline_.limits_.write_stall_timeout = milliseconds(300);
   converse(
