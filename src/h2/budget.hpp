@@ -42,20 +42,29 @@ class Budget {
 inline constexpr Budget::Options kFrameBudget{.burst = 1000, .per_second = 50};
 inline constexpr double kTokensPerRequest = 4;
 inline constexpr double kBytesPerToken = 1024;
-/// What a frame of ours earns at least: the two that acknowledge it, and one more, because a client
-/// that acknowledges each frame by itself gives back a small one's window by itself too, and what
-/// is sent into that is small again: such a crumb circulates for as long as there is data.
-inline constexpr double kTokensPerFrame = 3;
-/// Smaller frames, where more was waiting, are such crumbs, or the doing of a client that opens its
-/// windows by drops. They earn nothing.
-inline constexpr std::size_t kFrameBytesMin = 256;
+/// What DATA frames that we send earn: each is acknowledged by two WINDOW_UPDATEs at worst.
+///
+/// A client that acknowledges every frame by itself gives back a small one's window by itself too,
+/// and what is sent into that is small again: crumbs circulate for as long as there is data. They
+/// earn their acknowledgement like the others, until nearly nothing but crumbs goes out: that is a
+/// client which opens its windows byte by byte.
+class DataEarnings {
+ public:
+  /// `complete`: the frame held all that there was to send, so its size was not the window's doing.
+  [[nodiscard]] double of_frame(std::size_t bytes, bool complete) noexcept {
+    if (!complete && bytes < kCrumbBytes) return ++crumbs_ > kCrumbsMax ? 0 : kTokensPerCrumb;
+    crumbs_ -= std::min(crumbs_, kCrumbsPerFrame);
+    return std::max(static_cast<double>(bytes) / kBytesPerToken, kTokensPerFrame);
+  }
 
-/// What a DATA frame that we send earns. `complete`: it held all that there was to send, so its
-/// size was our choice and not that of a window opened byte by byte.
-[[nodiscard]] constexpr double tokens_of_data(std::size_t bytes, bool complete) noexcept {
-  const double by_size = static_cast<double>(bytes) / kBytesPerToken;
-  return complete || bytes >= kFrameBytesMin ? std::max(by_size, kTokensPerFrame) : by_size;
-}
+ private:
+  static constexpr std::size_t kCrumbBytes = 256;
+  static constexpr std::size_t kCrumbsMax = 1000;
+  static constexpr std::size_t kCrumbsPerFrame = 16;
+  static constexpr double kTokensPerFrame = 3;
+  static constexpr double kTokensPerCrumb = 2;
+  std::size_t crumbs_ = 0;  // beyond what the other frames account for
+};
 
 /// Resets, the client's (CVE-2023-44487) and those that it makes us send (CVE-2025-8671). A browser
 /// that leaves a page resets all of its streams at once.

@@ -279,7 +279,7 @@ int ServerSession::on_send_data(ServerStream& stream, const std::uint8_t* frame_
     return NGHTTP2_ERR_WOULDBLOCK;
   if (length > stream.held_bytes()) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   batch_->append({reinterpret_cast<const char*>(frame_head), kFrameHeadBytes});
-  frames_.earn(tokens_of_data(length, length == stream.held_bytes()));
+  frames_.earn(earnings_.of_frame(length, length == stream.held_bytes()));
   stream.take(length, *batch_);
   return 0;
 }

@@ -94,6 +94,7 @@ class ServerSession final : net::OutputSource, DrainWatcher {
   SessionPtr session_;
   TaskGroup handlers_;
   Budget frames_;
+  DataEarnings earnings_;
   Budget resets_;
   DrainLimit drain_limit_{*this};
   ByteBuffer* batch_ = nullptr;      // while refilling
