@@ -3,6 +3,7 @@
 #include "support/on_io.hpp"
 #include "tls_fixture.hpp"
 
+#include <algorithm>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
