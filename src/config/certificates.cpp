@@ -3,6 +3,7 @@
 #include "config/asn1_time.hpp"
 #include "config/certificate_names.hpp"
 #include "config/certificate_warnings.hpp"
+#include "config/freer.hpp"
 #include "config/ocsp.hpp"
 #include "config/units.hpp"
 
@@ -24,13 +25,6 @@
 namespace millrace::config {
 namespace {
 
-template <auto Free>
-struct Freer {
-  template <class T>
-  void operator()(T* object) const noexcept {
-    Free(object);
-  }
-};
 using Bio = std::unique_ptr<BIO, Freer<BIO_free_all>>;
 using Certificate = std::unique_ptr<X509, Freer<X509_free>>;
 using Key = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;

@@ -1,6 +1,7 @@
 #include "config/ocsp.hpp"
 
 #include "config/asn1_time.hpp"
+#include "config/freer.hpp"
 
 #include <memory>
 
@@ -11,13 +12,6 @@
 namespace millrace::config {
 namespace {
 
-template <auto Free>
-struct Freer {
-  template <class T>
-  void operator()(T* object) const noexcept {
-    Free(object);
-  }
-};
 using Response = std::unique_ptr<OCSP_RESPONSE, Freer<OCSP_RESPONSE_free>>;
 using Basic = std::unique_ptr<OCSP_BASICRESP, Freer<OCSP_BASICRESP_free>>;
 using CertId = std::unique_ptr<OCSP_CERTID, Freer<OCSP_CERTID_free>>;

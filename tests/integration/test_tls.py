@@ -3,6 +3,7 @@ and what changes while the server runs."""
 
 import contextlib
 import os
+import pathlib
 import signal
 import socket
 import ssl
@@ -203,11 +204,21 @@ class Handshakes(TlsTest):
         sender.join()
         self.assertTrue(answer.body == body)
 
+    def unsent_to(self, client_port):
+        """Whether bytes for this client wait in the server's socket: its own buffer is full."""
+        ends = f":{self.port:04X}", f":{client_port:04X}"
+        for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[1].endswith(ends[0]) and fields[2].endswith(ends[1]):
+                return int(fields[4].split(":")[0], 16) > 0
+        return False
+
     def test_a_slow_reader_gets_everything(self):
         self.serve(rest='[[route]]\nmatch = { path = "/*" }\nendpoint = "tools"\n')
         client = self.connect()
         client.send("GET /bytes?n=10000000 HTTP/1.1\r\nHost: origin.test\r\n\r\n")
-        time.sleep(0.3)  # the server's side is full by now
+        port = client.socket.getsockname()[1]
+        harness.wait_until(lambda: self.unsent_to(port), what="the server's side being full")
         self.assertEqual(len(client.receive_response().body), 10_000_000)
 
 
