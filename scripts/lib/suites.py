@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 PYTHON = "/usr/bin/python3"
@@ -24,6 +25,8 @@ ALL_SUITES = (*DEFAULT_SUITES, "asan", "tsan")
 # Unit tests of folders whose code runs on several threads by itself, or is used from several.
 THREADED_TESTS = ("runtime", "net", "client", "server", "proxy")
 MODULE_TIMEOUT_S = 600
+# Modules of the integration suite wait more than they work.
+MODULES_AT_ONCE = os.cpu_count() or 1
 # Sanitizers cost up to this much time; Meson's default limit is 30 s per executable.
 TIMEOUT_MULTIPLIER = {"release": 4, "asan": 10, "tsan": 20}
 SANITIZER_ENVIRONMENT = {
@@ -129,22 +132,28 @@ class Runner:
         environment = dict(self.environment, MILLRACE_BINARY=self.path("build", kind, "millrace"),
                            MILLRACE_BUILD=kind)
         totals = Totals()
-        for module in modules:
-            totals.add(self.unittest_module(directory, module, environment))
+        with ThreadPoolExecutor(MODULES_AT_ONCE) as pool:
+            for counts in pool.map(
+                    lambda module: self.unittest_module(directory, module, environment), modules):
+                totals.add(counts)
         return totals if totals.passed + totals.failed else self.ran_nothing("integration")
 
     def unittest_module(self, directory, module, environment):
         """Each module in a process of its own: one that hangs or crashes costs one failure."""
-        with tempfile.NamedTemporaryFile(suffix=".json") as result_file:
+        with (tempfile.NamedTemporaryFile(suffix=".json") as result_file,
+              tempfile.TemporaryFile("w+") as output):
             process = subprocess.Popen(
                 [PYTHON, self.path("scripts/lib/unittests.py"), directory, module,
-                 result_file.name], env=environment, start_new_session=True)
+                 result_file.name], env=environment, start_new_session=True,
+                stdout=output, stderr=subprocess.STDOUT)
             try:
                 process.wait(MODULE_TIMEOUT_S)
             except subprocess.TimeoutExpired:
                 say(f"{module} took more than {MODULE_TIMEOUT_S} s")
             finally:
                 self.end_session(process)
+                output.seek(0)
+                print(output.read(), end="", flush=True)
             counts = json.loads(result_file.read() or b"{}")
         return Totals(**counts) if counts else Totals(failed=1)
 
