@@ -1,30 +1,26 @@
 """Attacks on HTTP/2, one after the other, against a server that was started for each."""
 
 import argparse
-import contextlib
 import json
 import os
 import pathlib
-import resource
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from dataclasses import dataclass
 
 import victim
 from attacks import ATTACKS
-from side_by_side import configs, cpu, material, programs, report
+from side_by_side import configs, cpu, material, memory, programs, report
 from side_by_side.check import check_answer
 from side_by_side.programs import Failed
+from side_by_side.report import p99_ms
 from side_by_side.scenarios import Scenario
 from side_by_side.servers import Millrace, Nginx
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 LARGE = "x" * 32768
-MIB = 1 << 20
-SAMPLE_S = 0.1
 
 MILLRACE = configs.MILLRACE_PLAINTEXT + f"""\
 [[route]]
@@ -50,46 +46,12 @@ class Figures:
         return self.p99_ms / self.p99_before_ms
 
 
-class Memory(threading.Thread):
-    """The peak of a server's resident memory above what it was."""
-
-    def __init__(self, pid):
-        super().__init__(daemon=True)
-        self._pids = cpu.tree(pid)
-        self._over = threading.Event()
-        self._before = self._now()
-        self.growth = 0
-
-    def _now(self):
-        total = 0
-        for member in self._pids:
-            with contextlib.suppress(OSError):
-                pages = pathlib.Path(f"/proc/{member}/statm").read_text().split()[1]
-                total += int(pages) * resource.getpagesize()
-        return total
-
-    def run(self):
-        while not self._over.wait(SAMPLE_S):
-            self.growth = max(self.growth, self._now() - self._before)
-
-    def end(self):
-        self._over.set()
-        self.join()
-
-
-def p99_ms(times):
-    """NaN when nothing was answered."""
-    if not times:
-        return float("nan")
-    return sorted(times)[max(0, -(-len(times) * 99 // 100) - 1)] * 1e3
-
-
 def attack(server, name, connections, seconds, placement):
     before, failures = victim.ask_for(server.port, min(5, seconds))
     if failures:
         raise Failed(f"{server.name} does not answer all requests before the attack")
-    memory, used = Memory(server.pid), sum(cpu.consumed(server.pid))
-    memory.start()
+    peak, used = memory.Peak(server.pid), sum(cpu.consumed(server.pid))
+    peak.start()
     command = [sys.executable, str(FOLDER / "attacker.py"), str(server.port), name,
                str(connections), str(seconds)]
     begun = time.monotonic()
@@ -101,13 +63,13 @@ def attack(server, name, connections, seconds, placement):
     finally:
         attacker.kill()
         attacker.wait()
-        memory.end()
+        peak.end()
     took = time.monotonic() - begun
     if not server.alive():
         raise Failed(f"{server.name} did not survive {name}:\n{server.log.read_text()[-2000:]}")
     did = json.loads(output)
     return Figures(len(times) / (len(times) + failures), p99_ms(before), p99_ms(times),
-                   memory.growth, (sum(cpu.consumed(server.pid)) - used) / took,
+                   peak.growth, (sum(cpu.consumed(server.pid)) - used) / took,
                    did["sent_bytes"] / seconds, did["opened"])
 
 
@@ -129,7 +91,7 @@ def run(kind, config, name, connections, seconds, placement):
 
 def cells_of(figures):
     return (f"{figures.answered * 100:.1f} | {figures.p99_ms:.1f} | {figures.slower:.1f} | "
-            f"{figures.growth_bytes / MIB:.1f} | {figures.processor * 100:.0f} | "
+            f"{figures.growth_bytes / memory.MIB:.1f} | {figures.processor * 100:.0f} | "
             f"{figures.opened:,}")
 
 
@@ -177,8 +139,8 @@ def main():
                 row.append(figures)
                 print(f"{name} from {connections}, {kind.name}: {figures.answered * 100:.1f} % "
                       f"answered, p99 {figures.p99_ms:.1f} ms ({figures.p99_before_ms:.1f}), "
-                      f"{figures.growth_bytes / MIB:+.1f} MiB, CPU {figures.processor:.2f}, "
-                      f"{figures.sent_bytes_per_second / MIB:.1f} MiB/s, "
+                      f"{figures.growth_bytes / memory.MIB:+.1f} MiB, CPU {figures.processor:.2f}, "
+                      f"{figures.sent_bytes_per_second / memory.MIB:.1f} MiB/s, "
                       f"{figures.opened} connections", file=sys.stderr, flush=True)
             results[name, connections] = row
     print(markdown_of(options.seconds, results))

@@ -6,14 +6,15 @@ import contextlib
 import json
 import pathlib
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 
 from side_by_side import configs, cpu, material, programs, report
 from side_by_side.check import check_answer
+from side_by_side.memory import settled
 from side_by_side.programs import Failed
 from side_by_side.scenarios import Scenario
 from side_by_side.servers import Millrace, Nginx, free_port
@@ -75,29 +76,6 @@ class Figures:
     p99_held_us: float
 
 
-def resident(pid):
-    """Bytes of the server and its children."""
-    total = 0
-    for member in cpu.tree(pid):
-        with contextlib.suppress(FileNotFoundError):
-            for line in pathlib.Path(f"/proc/{member}/status").read_text().splitlines():
-                if line.startswith("VmRSS:"):
-                    total += int(line.split()[1]) * 1024
-    return total
-
-
-def settled(pid):
-    """Resident memory once it has stopped moving, or after three seconds."""
-    last = resident(pid)
-    for _ in range(10):
-        time.sleep(0.3)
-        now = resident(pid)
-        if abs(now - last) < 64 * 1024:
-            return now
-        last = now
-    return last
-
-
 @contextlib.contextmanager
 def held(server, mode, count, placement):
     """So many idle connections; all of them must still be open at the end."""
@@ -131,19 +109,25 @@ def measure(kind, mode, options, placement):
             check_answer(server, Scenario("", "", (), scheme=scheme, version=version))
             with held(server, mode, WARM_UP_CONNECTIONS, placement):
                 PROBE.run(server.probe_url, 1, placement)
-            before = PROBE.run(server.probe_url, options.duration, placement)
-            memory = settled(server.pid)
+            before = median_p99_us(server, options, placement)
+            resident = settled(server.pid)
             with held(server, mode, options.connections, placement):
-                growth = settled(server.pid) - memory
-                during = PROBE.run(server.probe_url, options.duration, placement)
-            return Figures(growth / options.connections, before.p99_us, during.p99_us)
+                growth = settled(server.pid) - resident
+                during = median_p99_us(server, options, placement)
+            return Figures(growth / options.connections, before, during)
+
+
+def median_p99_us(server, options, placement):
+    return statistics.median(PROBE.run(server.probe_url, options.duration, placement).p99_us
+                             for _ in range(options.rounds))
 
 
 def markdown_of(options, results):
     lines = [f"### Memory per idle connection, {options.connections:,} of them", "",
              "Growth of resident memory from before the first to after the last, each of which has "
              "had one request answered; nginx has set its tables aside before (424 bytes each). "
-             "p99 is that of 8 others (wrk, HTTP/1.1 in cleartext), before and meanwhile. "
+             "p99 is that of 8 others (wrk, HTTP/1.1 in cleartext), before and meanwhile, the "
+             f"median of {options.rounds}. "
              f"Commit {report.commit()}.", "",
              "| | Millrace bytes | nginx bytes | ratio | Millrace p99 us | held | nginx p99 us "
              "| held |",
@@ -161,6 +145,7 @@ def main():
     parser.add_argument("mode", nargs="*", help=f"{', '.join(MODES)}; default: all")
     parser.add_argument("--connections", type=int, default=15_000)
     parser.add_argument("--duration", type=int, default=3, help="seconds of each p99 (3)")
+    parser.add_argument("--rounds", type=int, default=5, help="of which the median counts (5)")
     options = parser.parse_args()
     if unknown := [mode for mode in options.mode if mode not in MODES]:
         parser.error(f"no mode {unknown[0]}; there are {', '.join(MODES)}")

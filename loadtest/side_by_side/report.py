@@ -54,6 +54,13 @@ def ratio_of(a, b):
     return a / b if b else None
 
 
+def p99_ms(times):
+    """Of seconds; NaN when there are none."""
+    if not times:
+        return float("nan")
+    return sorted(times)[max(0, -(-len(times) * 99 // 100) - 1)] * 1e3
+
+
 def shown(value, digits=2):
     return "-" if value is None else f"{value:,.{digits}f}"
 

@@ -26,9 +26,6 @@ nghttp2_session_callbacks* make_callbacks() {
   ::nghttp2_session_callbacks_set_on_header_callback2(
       c, [](nghttp2_session*, const nghttp2_frame*, nghttp2_rcbuf* name, nghttp2_rcbuf* value,
             std::uint8_t, void* user) { return host(user).on_header(name, value); });
-  ::nghttp2_session_callbacks_set_on_invalid_header_callback2(
-      c, [](nghttp2_session*, const nghttp2_frame*, nghttp2_rcbuf*, nghttp2_rcbuf*, std::uint8_t,
-            void* user) { return host(user).on_invalid_header(); });
   ::nghttp2_session_callbacks_set_on_frame_recv_callback(
       c, [](nghttp2_session*, const nghttp2_frame* frame, void* user) {
         return host(user).on_frame(*frame);
@@ -61,6 +58,9 @@ nghttp2_option* make_options() {
   // The window is given back when a handler has taken the bytes, not when they arrive.
   ::nghttp2_option_set_no_auto_window_update(o, 1);
   ::nghttp2_option_set_no_closed_streams(o, 1);
+  // Messages are judged by the gate, as for HTTP/1, once: what it must know of HTTP/2 is in
+  // HeadCollector and ServerStream.
+  ::nghttp2_option_set_no_http_messaging(o, 1);
   ::nghttp2_option_set_peer_max_concurrent_streams(o, kStreamsMax);
   ::nghttp2_option_set_builtin_recv_extension_type(o, NGHTTP2_PRIORITY_UPDATE);
   // Ours are limited where they come from. Over its own 64 KiB nghttp2 says nothing at all: the

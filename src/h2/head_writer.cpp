@@ -46,7 +46,7 @@ void HeadWriter::add(const http::Field& field) {
   // nghttp2 writes copied names in lower case.
   if (field.id == FieldId::kOther) return add(field.name, field.value, NGHTTP2_NV_FLAG_NONE);
   std::uint8_t flags = kLiteralName;
-  if (is_unique(field.id)) flags |= NGHTTP2_NV_FLAG_NO_INDEX;
+  if (is_unique(field.id) && !teach_names_) flags |= NGHTTP2_NV_FLAG_NO_INDEX;
   add(http::lower_field_name(field.id), field.value, flags);
 }
 

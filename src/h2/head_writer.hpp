@@ -16,6 +16,10 @@ namespace millrace::h2 {
 
 class HeadWriter {
  public:
+  /// `teach_names`: fields whose values never come twice are indexed for once, so that later ones
+  /// find their names in the client's table.
+  explicit HeadWriter(bool teach_names = false) noexcept : teach_names_(teach_names) {}
+
   /// An interim head: status and fields.
   void interim(int status, const http::Fields& fields);
   /// A final one. `status` in the place of the head's own.
@@ -33,6 +37,7 @@ class HeadWriter {
   void add(std::string_view name, std::string_view value, std::uint8_t flags);
 
   boost::container::small_vector<nghttp2_nv, 24> list_;
+  const bool teach_names_;
   std::array<char, 3> status_;
   std::array<char, 20> length_;
 };

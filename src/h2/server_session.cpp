@@ -133,6 +133,10 @@ void ServerSession::open(ServerStream& stream, bool end_stream) {
     if (stream.handler_done()) forget(stream);
     return;
   }
+  if (const http::Priority& asked = stream.priority(); asked.said) {
+    nghttp2_extpri priority{.urgency = asked.urgency, .inc = asked.incremental};
+    ::nghttp2_session_change_extpri_stream_priority(raw(), stream.id(), &priority, 0);
+  }
   handlers_.spawn(run(stream));
 }
 
@@ -191,19 +195,9 @@ int ServerSession::on_begin_headers(const nghttp2_frame& frame) {
 
 int ServerSession::on_header(nghttp2_rcbuf* name, nghttp2_rcbuf* value) {
   if (heading_ == nullptr || heading_->add_field(name, value)) return 0;
-  return give_up_on_head();
-}
-
-// The rest of the block may be a million fields: it is not even decoded.
-int ServerSession::give_up_on_head() {
+  // The rest of the block may be a million fields: it is not even decoded.
   terminate(NGHTTP2_ENHANCE_YOUR_CALM);
   return NGHTTP2_ERR_CALLBACK_FAILURE;
-}
-
-int ServerSession::on_invalid_header() {
-  // Left out by nghttp2 where we say nothing; to us the whole message is malformed.
-  if (heading_ == nullptr || heading_->add_invalid_field()) return 0;
-  return give_up_on_head();
 }
 
 void ServerSession::end_head(bool of_request, bool end_stream) {
@@ -212,8 +206,8 @@ void ServerSession::end_head(bool of_request, bool end_stream) {
   if (stream == nullptr) return;
   if (of_request)
     open(*stream, end_stream);
-  else if (end_stream)
-    stream->body_ended();
+  else
+    stream->trailers_ended(end_stream);
 }
 
 int ServerSession::on_frame(const nghttp2_frame& frame) {

@@ -54,12 +54,14 @@ class ServerSession final : net::OutputSource, DrainWatcher {
   void hold(std::size_t bytes) noexcept { held_bytes_ += bytes; }
   void let_go(std::size_t bytes) noexcept { held_bytes_ -= bytes; }
   void answered() noexcept;
+  /// Whether the next head should teach the client's HPACK table the names of fields whose values
+  /// never come twice; now and then, since others push them out.
+  [[nodiscard]] bool teaches_names() noexcept { return heads_sent_++ % kHeadsPerLesson == 0; }
 
   // nghttp2's callbacks
   int on_begin_frame(const nghttp2_frame_hd& head);
   int on_begin_headers(const nghttp2_frame& frame);
   int on_header(nghttp2_rcbuf* name, nghttp2_rcbuf* value);
-  int on_invalid_header();
   int on_frame(const nghttp2_frame& frame);
   int on_data(std::int32_t stream_id, std::string_view bytes);
   int on_frame_sent(const nghttp2_frame& frame);
@@ -67,6 +69,7 @@ class ServerSession final : net::OutputSource, DrainWatcher {
   int on_send_data(ServerStream& stream, const std::uint8_t* frame_head, std::size_t length);
 
  private:
+  static constexpr std::uint64_t kHeadsPerLesson = 256;
   /// Phases of a drain (RFC 9113 section 6.8).
   struct DrainLimit final : Deadline {
     explicit DrainLimit(ServerSession& s) noexcept : session(s) {}
@@ -78,7 +81,6 @@ class ServerSession final : net::OutputSource, DrainWatcher {
   void draining() noexcept override;
   void end_notice() noexcept;
   void spend(Budget& budget, double tokens) noexcept;
-  [[nodiscard]] int give_up_on_head();
   void end_head(bool of_request, bool end_stream);
   void open(ServerStream& stream, bool end_stream);
   [[nodiscard]] Task<void> run(ServerStream& stream);
@@ -102,6 +104,7 @@ class ServerSession final : net::OutputSource, DrainWatcher {
   TimePoint idle_since_;
   std::size_t held_bytes_ = 0;
   std::uint64_t head_number_ = 1;
+  std::uint64_t heads_sent_ = 0;
   bool head_open_ = false;
   bool settings_seen_ = false;
   bool terminated_ = false;

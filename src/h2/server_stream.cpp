@@ -14,7 +14,7 @@ namespace millrace::h2 {
 using http::BodyLength;
 
 ServerStream::ServerStream(ServerSession& session, std::int32_t id, const PeerInfo& p)
-    : Exchange(head_, p), session_(session), id_(id) {
+    : Exchange(head_, p), session_(session), id_(id), collector_(session.pipeline().limits().head) {
   reset(IoThread::current().turn_time());
 }
 
@@ -25,23 +25,24 @@ ServerStream::~ServerStream() {
 // --- the request's head ---
 
 bool ServerStream::add_field(nghttp2_rcbuf* name, nghttp2_rcbuf* value) {
-  if (!opened_) return collector_.add(name, value, session_.pipeline().limits().head, head_.fields);
-  keep_trailer(view(name), view(value));
+  if (!opened_) return collector_.add(name, value, head_.fields);
+  const std::string_view text = view(name);
+  keep_trailer({.name = text, .value = view(value), .id = http::field_id(text)});
   return ++trailer_count_ <= session_.pipeline().limits().head.fields_max + kIgnoredFieldsMax;
 }
 
-bool ServerStream::add_invalid_field() noexcept {
-  const http::HeadLimits& limits = session_.pipeline().limits().head;
-  if (!opened_) return collector_.add_invalid(limits);
-  return ++trailer_count_ <= limits.fields_max + kIgnoredFieldsMax;
-}
-
-void ServerStream::keep_trailer(std::string_view name, std::string_view value) {
-  const http::Field field{.name = name, .value = value, .id = http::field_id(name)};
-  if (!http::is_valid_field(field) || !http::is_allowed_trailer(field)) return;
+void ServerStream::keep_trailer(const http::Field& field) {
+  // Also pseudo-fields, whose colon no name may hold (RFC 9113 section 8.1).
+  if (!http::is_valid_field(field) || !http::is_allowed_in_http2(field)) return break_off();
+  if (!http::is_allowed_trailer(field)) return;
   if (trailers_in_ == nullptr) trailers_in_ = std::make_unique<http::Fields>();
   if (trailers_in_->size() < session_.pipeline().limits().head.fields_max)
-    trailers_in_->add_copy(name, value);
+    trailers_in_->add_copy(field.name, field.value);
+}
+
+void ServerStream::trailers_ended(bool end_stream) {
+  if (end_stream) return body_ended();
+  break_off();
 }
 
 Result<void> ServerStream::open(bool end_stream) {
@@ -76,7 +77,9 @@ Result<void> ServerStream::open(bool end_stream) {
 // --- the request's body ---
 
 void ServerStream::receive(Bytes bytes) {
-  if (handler_done_ || finished_ || !opened_) {
+  arrived_bytes_ += bytes.size();
+  if (head_.body.is_known() && arrived_bytes_ > head_.body.bytes) break_off();
+  if (handler_done_ || finished_ || !opened_ || broken_off_) {
     ::nghttp2_session_consume(session_.raw(), id_, bytes.size());
     return;
   }
@@ -85,7 +88,20 @@ void ServerStream::receive(Bytes bytes) {
 }
 
 void ServerStream::body_ended() {
+  if (head_.body.is_known() && arrived_bytes_ != head_.body.bytes) break_off();
+  if (broken_off_) return;
   body_ended_ = true;
+  readable_.set();
+}
+
+// RFC 9113 section 8.1.1. Whoever reads the body must not take it for whole.
+void ServerStream::break_off() noexcept {
+  if (std::exchange(broken_off_, true)) return;
+  malformed_ = true;
+  reset_stream(NGHTTP2_PROTOCOL_ERROR);
+  if (handler_done_) return;
+  if (send_error_ == Errc::kCount_) send_error_ = Errc::kClientGone;
+  scope_.cancel(Errc::kClientGone);
   readable_.set();
 }
 
@@ -107,7 +123,7 @@ Task<Result<Bytes>> ServerStream::read_body() {
       co_return Bytes(given_.data(), given_.size());
     }
     if (body_ended_) co_return Bytes{};
-    if (closed_) co_return fail(Errc::kClientGone);
+    if (closed_ || broken_off_) co_return fail(Errc::kClientGone);
     if (std::exchange(continue_owed_, false) && !started()) interim(100, {});
     const TimePoint began = IoThread::current().coarse_now();
     if (!tunnel_)
@@ -149,7 +165,7 @@ void ServerStream::write_head(const http::ResponseHead& head) {
                        http::status_forbids_body(head.status) || head.body.kind == Kind::kNone;
   bodiless_ = !tunnel_ && (no_body || (length_known_ && head.body.bytes == 0));
   if (closed_) return;
-  HeadWriter writer;
+  HeadWriter writer(session_.teaches_names());
   // Every 2xx would open the tunnel that nobody has opened behind us.
   const bool no_tunnel = asked_tunnel && head.status >= 200 && head.status < 300;
   if (tunnel_)
@@ -170,9 +186,14 @@ void ServerStream::write_whole(const http::ResponseHead& head, std::string_view 
   sent_bytes_ = bodiless_ ? 0 : body.size();
   if (bodiless_ || closed_) return;
   left_to_send_ = 0;
-  (void)outbox_.prepare(body.size(), ByteBuffer::kSmallBytes);
-  outbox_.append(body);
-  session_.hold(body.size());
+  if (body.size() <= small_body_.size()) {
+    std::ranges::copy(body, small_body_.begin());
+    view_ = {small_body_.data(), body.size()};
+  } else {
+    (void)outbox_.prepare(body.size(), ByteBuffer::kSmallBytes);
+    outbox_.append(body);
+    session_.hold(body.size());
+  }
   IoThread::current().arm(send_limit_, session_.pipeline().limits().write_stall_timeout);
 }
 

@@ -13,6 +13,7 @@
 #include "millrace/exchange.hpp"
 #include "runtime/io_thread.hpp"
 
+#include <array>
 #include <memory>
 
 #include <boost/intrusive/list.hpp>
@@ -35,11 +36,12 @@ class ServerStream final : public Exchange,
   // --- what the session tells ---
 
   [[nodiscard]] bool add_field(nghttp2_rcbuf* name, nghttp2_rcbuf* value);
-  [[nodiscard]] bool add_invalid_field() noexcept;
   /// The head is complete: parses and judges it.
   [[nodiscard]] Result<void> open(bool end_stream);
   void receive(Bytes bytes);
   void body_ended();
+  /// The fields behind the body are complete; they must be the stream's end.
+  void trailers_ended(bool end_stream);
   /// nghttp2 has forgotten the stream. True: so may the connection.
   [[nodiscard]] bool closed() noexcept;
   /// The last frame of the answer has gone out.
@@ -56,6 +58,7 @@ class ServerStream final : public Exchange,
 
   [[nodiscard]] std::int32_t id() const noexcept { return id_; }
   [[nodiscard]] Scope& scope() noexcept { return scope_; }
+  [[nodiscard]] const http::Priority& priority() const noexcept { return collector_.priority; }
   /// True: the connection may forget the stream.
   [[nodiscard]] bool handler_done() noexcept;
   /// A reset that is our own doing, not provoked by the client's frames.
@@ -89,7 +92,8 @@ class ServerStream final : public Exchange,
   void give_back_window() noexcept;
   void resume() noexcept;
   [[nodiscard]] bool stalled() const noexcept;
-  void keep_trailer(std::string_view name, std::string_view value);
+  void keep_trailer(const http::Field& field);
+  void break_off() noexcept;
   void reset_stream(std::uint32_t h2_error) noexcept;
   void fail_sending(Errc errc) noexcept;
 
@@ -103,12 +107,15 @@ class ServerStream final : public Exchange,
   ByteBuffer given_;  // the piece that the handler has
   std::unique_ptr<http::Fields> trailers_in_;
   std::size_t trailer_count_ = 0;
+  std::uint64_t arrived_bytes_ = 0;  // of the body
   Event readable_;
   BodyLimit body_limit_{*this};
   Duration waited_for_body_{};
 
   ByteBuffer outbox_;
-  std::string_view view_;  // of a writer that waits
+  std::string_view view_;  // of a writer that waits, or of small_body_
+  // A whole answer of this size needs no block: those of many streams would share cache sets.
+  std::array<char, 128> small_body_;
   std::unique_ptr<http::Fields> trailers_out_;
   Event taken_;
   SendLimit send_limit_{*this};
@@ -123,7 +130,8 @@ class ServerStream final : public Exchange,
   bool body_ended_ = false;          // the request's
   bool deferred_ = false;            // nghttp2 waits for resume_data
   bool continue_owed_ = false;
-  bool malformed_ = false;  // gets RST_STREAM in the place of an answer
+  bool malformed_ = false;   // gets RST_STREAM in the place of an answer
+  bool broken_off_ = false;  // malformed behind its head
   bool tunnel_ = false;
   bool closed_ = false;  // nghttp2 knows the stream no longer
   bool handler_done_ = false;

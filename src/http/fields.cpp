@@ -45,6 +45,7 @@ constexpr std::array<std::string_view, kIds> kNames{
     "Last-Modified",
     "Location",
     "Origin",
+    "Priority",
     "Proxy-Authenticate",
     "Proxy-Authentication-Info",
     "Proxy-Authorization",

@@ -49,6 +49,7 @@ enum class FieldId : std::uint8_t {
   kLastModified,
   kLocation,
   kOrigin,
+  kPriority,
   kProxyAuthenticate,
   kProxyAuthenticationInfo,
   kProxyAuthorization,

@@ -54,20 +54,9 @@ bool is_lower_case(std::string_view name) noexcept {
   return std::ranges::none_of(name, [](char c) { return c >= 'A' && c <= 'Z'; });
 }
 
-// RFC 9113 sections 8.2.1 and 8.2.2.
-bool is_allowed_in_http2(const Field& field) noexcept {
-  switch (field.id) {
-    case FieldId::kConnection:
-    case FieldId::kKeepAlive:
-    case FieldId::kProxyConnection:
-    case FieldId::kTransferEncoding:
-    case FieldId::kUpgrade:
-      return false;
-    case FieldId::kTe:
-      return iequals(field.value, "trailers") && is_lower_case(field.name);
-    default:
-      return is_lower_case(field.name);
-  }
+bool has_space_around(std::string_view value) noexcept {
+  const auto is_space = [](char c) { return c == ' ' || c == '\t'; };
+  return !value.empty() && (is_space(value.front()) || is_space(value.back()));
 }
 
 void note(const Field& field, Survey& survey) noexcept {
@@ -259,6 +248,23 @@ bool has_body(int status, Method request_method) noexcept {
 
 bool is_valid_field(const Field& field) noexcept {
   return is_valid_name(field) && !has_control(field.value);
+}
+
+bool is_allowed_in_http2(const Field& field) noexcept {
+  switch (field.id) {
+    case FieldId::kConnection:
+    case FieldId::kKeepAlive:
+    case FieldId::kProxyConnection:
+    case FieldId::kTransferEncoding:
+    case FieldId::kUpgrade:
+      return false;
+    case FieldId::kTe:
+      if (!iequals(field.value, "trailers")) return false;
+      break;
+    default:
+      break;
+  }
+  return is_lower_case(field.name) && !has_space_around(field.value);
 }
 
 bool is_allowed_trailer(const Field& field) noexcept {

@@ -82,5 +82,9 @@ struct RequestVerdict {
 /// section 6.5.1); those are for dropping, and are told by is_allowed_trailer.
 [[nodiscard]] bool is_valid_field(const Field& field) noexcept;
 [[nodiscard]] bool is_allowed_trailer(const Field& field) noexcept;
+/// Over HTTP/2, for a head or trailers (RFC 9113 sections 8.2.1 and 8.2.2): nothing about the
+/// connection, TE for `trailers` alone, a name without upper case, a value without white space
+/// around it. What breaks this makes the message malformed.
+[[nodiscard]] bool is_allowed_in_http2(const Field& field) noexcept;
 
 }  // namespace millrace::http

@@ -1,15 +1,15 @@
 // X-Request-Id: kept when the client sent a usable one, else generated; goes upstream with the
 // request and back with the response, and into the access log.
 //
-// Generated ids are 128 random bits. They name requests and are no secret: a fast generator, seeded
-// from the kernel once per instance, is enough. Their text lies in slots of this instance, because
-// the exchange has no room for it and a request should not allocate.
+// Generated ids are 100 random bits in base32hex (RFC 4648 section 7), lower case: each byte of
+// them is encoded by HPACK once per answer. They name requests and are no secret: a fast generator,
+// seeded from the kernel once per instance, is enough. Their text lies in slots of this instance,
+// because the exchange has no room for it and a request should not allocate.
 
 #include "middleware/table.hpp"
 
 #include <array>
 #include <bit>
-#include <cstring>
 #include <random>
 
 #include <sys/random.h>
@@ -20,7 +20,8 @@ namespace {
 using http::FieldId;
 
 constexpr std::size_t kIdBytesMax = 128;
-constexpr std::size_t kGeneratedBytes = 32;
+constexpr std::size_t kGeneratedBytes = 20;
+constexpr std::string_view kDigits = "0123456789abcdefghijklmnopqrstuv";
 
 consteval std::array<bool, 256> make_id_bytes() {
   std::array<bool, 256> table{};
@@ -38,17 +39,6 @@ bool usable(std::string_view id) noexcept {
     if (!kIdBytes[static_cast<unsigned char>(c)]) return false;
   return true;
 }
-
-consteval std::array<char, 512> make_hex_pairs() {
-  std::array<char, 512> table{};
-  constexpr std::string_view digits = "0123456789abcdef";
-  for (unsigned i = 0; i < 256; ++i) {
-    table[i * 2] = digits[i >> 4];
-    table[i * 2 + 1] = digits[i & 15];
-  }
-  return table;
-}
-constexpr auto kHexPairs = make_hex_pairs();
 
 /// xoshiro256++ (Blackman and Vigna, public domain).
 class Random {
@@ -135,10 +125,11 @@ class RequestId final : public Middleware {
  private:
   std::string_view generate() {
     char* const text = slots_.take();
-    char* at = text;
-    for (int word = 0; word < 2; ++word) {
-      for (std::uint64_t bits = random_.next(), i = 0; i < 8; ++i, bits >>= 8, at += 2)
-        std::memcpy(at, kHexPairs.data() + (bits & 255) * 2, 2);
+    constexpr std::size_t kPerWord = kGeneratedBytes / 2;
+    for (std::size_t word = 0; word < 2; ++word) {
+      std::uint64_t bits = random_.next();
+      for (std::size_t i = 0; i < kPerWord; ++i, bits >>= 5)
+        text[word * kPerWord + i] = kDigits[bits & 31];
     }
     return {text, kGeneratedBytes};
   }

@@ -18,7 +18,7 @@ class RespondHandler final : public Handler {
 
  private:
   const config::Respond respond_;
-  bool has_type_ = false;
+  std::vector<http::Field> fields_;  // views into respond_
 };
 
 /// `redirect = { to, status }`. The request's query is not appended.

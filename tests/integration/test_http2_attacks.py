@@ -233,7 +233,7 @@ class BodiesAndTrailers(Attack):
                 stream_id = client.request("POST", "/probe", end_stream=False)
                 client.send(DataFrame(stream_id, b"x"), HeadersFrame(
                     stream_id, literals([field]), flags=["END_HEADERS", "END_STREAM"]))
-                self.assertTrue(client.answer(stream_id).over)
+                self.assertEqual(client.answer(stream_id).reset, h2client.PROTOCOL_ERROR)
                 self.assert_alive(client)
         self.assert_only_probes_arrived()
 

@@ -204,8 +204,14 @@ class Runs(unittest.TestCase):
         return result.stdout
 
     def test_memory_of_idle_connections_is_measured(self):
-        table = self.run_script("idle_memory", "--connections=300", "--duration=1", "h2")
+        table = self.run_script("idle_memory", "--connections=300", "--duration=1",
+                                "--rounds=1", "h2")
         self.assertIn("| `h2` |", table)
+
+    def test_slow_clients_are_measured(self):
+        table = self.run_script("slow_clients", "--seconds=1", "--connections=100", "head", "read")
+        for what in ("a request head that does not end", "a large answer, read a byte at a time"):
+            self.assertIn(f"| {what} | 100.00 | ", table)
 
     def test_an_attack_is_measured(self):
         table = self.run_script("h2_attacks", "--seconds=1", "--connections=2", "rapid-reset")

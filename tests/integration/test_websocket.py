@@ -484,6 +484,36 @@ class Tunnels(TunnelTest):
             harness.wait_until(lambda count=before: len(gone) > count, what="the backend's end")
             self.assertLess(gone[-1] - left, CANCEL_S)
 
+    def test_a_tunnel_in_which_nobody_says_anything_ends(self):
+        gone = []
+
+        def then(connection):
+            while data := connection.socket.recv(65536):
+                connection.send(data)
+            gone.append(True)
+
+        self.start_tunnel(then, tunnel_timeout='"1s"')
+        client = self.server.client()
+        client.send(self.upgrade())
+        self.assertEqual(client.receive_response().status, 101)
+        socket = H2WebSocket(self.h2())
+        self.assertEqual(socket.opened(), 200)
+        began = time.monotonic()
+        while time.monotonic() - began < 1.5:  # one that is talked in lives on
+            client.send("a")
+            self.assertEqual(client.receive_exactly(1), b"a")
+            socket.client.data(socket.id, b"b")
+            socket.client.until(lambda: socket.stream.body.endswith(b"b"), "the echo")
+            socket.stream.body = b""
+        self.assertEqual(gone, [])
+        self.assertTrue(client.is_closed())
+        socket.client.until(lambda: socket.stream.over, "the end of the stream")
+        harness.wait_until(lambda: len(gone) == 2, what="the backend's ends")
+        self.assertGreater(time.monotonic() - began, 2)
+        harness.wait_until(lambda: len(self.server.events("access")) == 2, what="both lines")
+        self.assertEqual({e["cause"] for e in self.server.events("access")},
+                         {"upstream_idle_timeout"})
+
     def test_a_backend_that_vanishes_is_told_of(self):
         for leave in ("close", "reset"):
             with self.subTest(leave):
