@@ -70,5 +70,11 @@ class DataEarnings {
 /// that leaves a page resets all of its streams at once.
 inline constexpr Budget::Options kResetBudget{.burst = 300, .per_second = 10};
 inline constexpr double kResetsPerAnswer = 0.25;
+/// A reset because frames break the protocol. One for a change of mind, or for a request that
+/// somebody behind the client has made malformed, counts for 1.
+inline constexpr double kResetsPerFault = 10;
+/// A stream over a limit that the client may not have heard of yet; its head is decoded and no
+/// more.
+inline constexpr double kResetsPerRefusal = 0.25;
 
 }  // namespace millrace::h2

@@ -29,6 +29,8 @@ class HeadCollector {
   /// What the Priority fields said.
   http::Priority priority;
 
+  /// Decoded, as SETTINGS_MAX_HEADER_LIST_SIZE counts.
+  [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
   /// False: so much was thrown away that the connection must end.
   [[nodiscard]] bool add(nghttp2_rcbuf* name, nghttp2_rcbuf* value, http::Fields& fields);
   /// The head is complete: puts cookie crumbs together (RFC 9113 section 8.2.3). Errors: a limit

@@ -18,9 +18,13 @@ inline constexpr std::int32_t kStreamWindowBytes = 256 * 1024;
 inline constexpr std::int32_t kConnectionWindowBytes = 1024 * 1024;
 /// A piece of an answer up to here is copied, so that its writer need not wait.
 inline constexpr std::size_t kGatherBytes = 16 * 1024;
-/// Answers that lie in memory because their client takes none of them: over that, new streams are
-/// refused.
-inline constexpr std::size_t kHeldBytesMax = 1024 * 1024;
+/// Answers that lie in memory because their client does not take them: over that, no handler is
+/// begun until some have gone out.
+inline constexpr std::size_t kHeldBytesMax = 256 * 1024;
+/// Decoded heads of open streams: over that, new ones are refused. Where handlers wait because a
+/// client does not take its answers, there is less patience.
+inline constexpr std::size_t kHeadBytesMax = 2 * 1024 * 1024;
+inline constexpr std::size_t kHeadBytesWaitingMax = 256 * 1024;
 /// Frames are gathered up to here, then written.
 inline constexpr std::size_t kBatchBytes = 64 * 1024;
 /// Fields over the limit of a head are decoded, since HPACK needs it, and thrown away: so many,

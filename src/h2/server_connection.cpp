@@ -18,8 +18,11 @@ class ServerConnection {
   Task<void> run(ByteBuffer received);
 
  private:
-  /// Reads of one connection before every other one gets its turn.
-  static constexpr unsigned kReadsInARowMax = 16;
+  /// What is thrown away of one connection before every other one gets its turn.
+  static constexpr unsigned kDumpsInARowMax = 16;
+  /// A read of heads and small frames: some fifty requests. More would be work for which others
+  /// wait.
+  static constexpr std::size_t kFramesReadBytes = 2 * 1024;
 
   Task<void> read_all();
   [[nodiscard]] net::IoResult read_some();
@@ -36,22 +39,25 @@ class ServerConnection {
   net::Output output_;
   Scope over_;
   ServerSession session_;
-  std::size_t block_bytes_ = ByteBuffer::kMediumBytes;
-  unsigned reads_in_a_row_ = 0;
+  bool reads_data_ = false;       // the last read was full, and mostly of a body
   std::uint64_t timed_head_ = 0;  // whose deadline is running; 0: none
   bool drained_ = false;          // the last read emptied the socket
+  bool had_turn_ = false;         // has read since it last waited
   bool client_ended_ = false;
 };
 
 net::IoResult ServerConnection::read_some() {
   ByteBuffer buffer;
-  const std::span<char> room = buffer.prepare(1, block_bytes_);
+  std::span<char> room =
+      buffer.prepare(1, reads_data_ ? ByteBuffer::kLargeBytes : ByteBuffer::kSmallBytes);
+  if (!reads_data_) room = room.first(kFramesReadBytes);
   const net::IoResult r = stream_.read_some(room);
   if (!r.done()) return r;
   buffer.commit(r.bytes);
   drained_ = r.drained;
-  block_bytes_ = r.bytes == room.size() ? ByteBuffer::kLargeBytes : ByteBuffer::kMediumBytes;
+  const std::uint64_t data_before = session_.data_bytes();
   session_.feed(buffer.view());
+  reads_data_ = r.bytes == room.size() && session_.data_bytes() - data_before > r.bytes / 2;
   return r;
 }
 
@@ -64,7 +70,7 @@ Duration ServerConnection::idle_left() const noexcept {
 
 Task<Result<void>> ServerConnection::wait(Direction d) {
   const ConnectionLimits& limits = pipeline_.limits();
-  reads_in_a_row_ = 0;
+  had_turn_ = false;
   if (session_.in_head()) {
     // One head may end and the next begin in the same read: each has its own time.
     if (std::exchange(timed_head_, session_.head_number()) != session_.head_number())
@@ -93,9 +99,10 @@ Task<void> ServerConnection::read_all() {
       if (!co_await output_.drain()) co_return;
     }
     net::IoResult r{.kind = net::IoResult::Kind::kWouldBlock};
-    // What TLS holds is exempt: no wait would end for it.
-    const bool more = !drained_ && ++reads_in_a_row_ <= kReadsInARowMax;
-    if (more || stream_.has_pending()) r = read_some();
+    // One read, then every other connection has its turn: each may bring thousands of frames. What
+    // TLS holds is exempt: no wait would end for it.
+    const bool may_read = !drained_ && !std::exchange(had_turn_, true);
+    if (may_read || stream_.has_pending()) r = read_some();
     if (r.done()) {
       // Handlers take what came before more comes.
       if (!drained_ || stream_.has_pending()) co_await yield_now();
@@ -128,7 +135,9 @@ Task<void> ServerConnection::run(ByteBuffer received) {
   co_await shielded(last_words, session_.end_streams(reason));
   if (cancelled) session_.terminate(NGHTTP2_NO_ERROR);
   output_.flush();
-  co_await close_gracefully(!cancelled && !client_ended_);
+  // Whoever was sent away for what it costs gets no more patience: it is closed with what it has
+  // not read, and what it goes on sending is not listened to.
+  co_await close_gracefully(!cancelled && !client_ended_ && !session_.sent_away());
 }
 
 Task<void> ServerConnection::close_gracefully(bool lingers) {
@@ -151,7 +160,7 @@ Task<void> ServerConnection::linger() {
   for (unsigned reads = 1;; ++reads) {
     const net::IoResult r = dump_some();
     // A client that goes on sending must not keep the thread from others, nor from the deadline.
-    if (r.done() && reads % kReadsInARowMax != 0) continue;
+    if (r.done() && reads % kDumpsInARowMax != 0) continue;
     if (!r.done() && !r.would_block()) co_return;
     if (!co_await stream_.wait(r.done() ? Direction::kRead : r.want)) co_return;
   }

@@ -75,7 +75,9 @@ void ServerSession::feed(std::string_view bytes) {
 
 void ServerSession::terminate(std::uint32_t h2_error) noexcept {
   if (std::exchange(terminated_, true)) return;
+  sent_away_ = h2_error == NGHTTP2_ENHANCE_YOUR_CALM;
   ::nghttp2_session_terminate_session(raw(), h2_error);
+  if (sent_away_) over_.cancel(Errc::kCancelled);  // also when it takes nothing of what we say
   queued();
 }
 
@@ -85,7 +87,8 @@ Task<void> ServerSession::end_streams(Errc reason) {
 }
 
 bool ServerSession::is_congested() const noexcept {
-  return output_.blocked() && ::nghttp2_session_get_outbound_queue_size(raw()) > kOutboundFramesMax;
+  return output_.blocked() &&
+         (waiting_ != 0 || ::nghttp2_session_get_outbound_queue_size(raw()) > kOutboundFramesMax);
 }
 
 void ServerSession::spend(Budget& budget, double tokens) noexcept {
@@ -140,9 +143,23 @@ void ServerSession::open(ServerStream& stream, bool end_stream) {
   handlers_.spawn(run(stream));
 }
 
+Task<Result<void>> ServerSession::wait_for_room() {
+  Result<void> woken;
+  ++waiting_;
+  while (woken && held_bytes_ > kHeldBytesMax) {
+    room_.reset();
+    woken = co_await room_.wait();
+  }
+  --waiting_;
+  co_return woken;
+}
+
 Task<void> ServerSession::run(ServerStream& stream) {
   Handler& handler = pipeline_.begin(stream);
-  const Result<void> outcome = co_await in_scope(stream.scope(), handler.handle(stream));
+  Result<void> outcome;
+  if (held_bytes_ > kHeldBytesMax) [[unlikely]]
+    outcome = co_await in_scope(stream.scope(), wait_for_room());
+  if (outcome) outcome = co_await in_scope(stream.scope(), handler.handle(stream));
   pipeline_.end(stream, outcome);
   answered();
   idle_since_ = IoThread::current().coarse_now();
@@ -172,6 +189,11 @@ int ServerSession::on_begin_frame(const nghttp2_frame_hd& head) {
   return 0;
 }
 
+bool ServerSession::is_full() const noexcept {
+  return handlers_.size() >= kLiveStreamsMax ||
+         head_bytes_ > (waiting_ != 0 ? kHeadBytesWaitingMax : kHeadBytesMax);
+}
+
 int ServerSession::on_begin_headers(const nghttp2_frame& frame) {
   if (frame.hd.type != NGHTTP2_HEADERS) return 0;
   head_open_ = true;
@@ -182,7 +204,7 @@ int ServerSession::on_begin_headers(const nghttp2_frame& frame) {
     heading_ = find(id);
     return 0;
   }
-  if (handlers_.size() >= kLiveStreamsMax || held_bytes_ > kHeldBytesMax || terminated_) {
+  if (is_full() || terminated_) {
     ::nghttp2_submit_rst_stream(raw(), NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
     return 0;
   }
@@ -233,6 +255,7 @@ int ServerSession::on_frame(const nghttp2_frame& frame) {
 }
 
 int ServerSession::on_data(std::int32_t stream_id, std::string_view bytes) {
+  data_bytes_ += bytes.size();
   ServerStream* stream = find(stream_id);
   if (stream != nullptr)
     stream->receive(Bytes(bytes.data(), bytes.size()));
@@ -245,7 +268,11 @@ int ServerSession::on_frame_sent(const nghttp2_frame& frame) {
   const std::int32_t id = frame.hd.stream_id;
   if (frame.hd.type == NGHTTP2_RST_STREAM) {
     const ServerStream* stream = find(id);
-    if (stream == nullptr || !stream->reset_by_us()) spend(resets_, 1);
+    if (stream != nullptr && stream->reset_by_us()) return 0;
+    if (frame.rst_stream.error_code == NGHTTP2_REFUSED_STREAM)
+      spend(resets_, kResetsPerRefusal);
+    else
+      spend(resets_, stream != nullptr && !stream->is_malformed() ? kResetsPerFault : 1);
     return 0;
   }
   if (id == 0 || (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "h2/budget.hpp"
+#include "h2/limits.hpp"
 #include "h2/nghttp2.hpp"
 #include "h2/server_stream.hpp"
 #include "millrace/pipeline.hpp"
@@ -41,7 +42,11 @@ class ServerSession final : net::OutputSource, DrainWatcher {
   [[nodiscard]] bool in_head() const noexcept { return head_open_ || !settings_seen_; }
   /// Counts the heads that have begun, the preface as the first.
   [[nodiscard]] std::uint64_t head_number() const noexcept { return head_number_; }
-  /// So many frames wait for a client that does not read that it must not cause more.
+  /// Of bodies, so far.
+  [[nodiscard]] std::uint64_t data_bytes() const noexcept { return data_bytes_; }
+  /// GOAWAY told the client that it costs too much.
+  [[nodiscard]] bool sent_away() const noexcept { return sent_away_; }
+  /// So much waits for a client that does not read that it must not cause more.
   [[nodiscard]] bool is_congested() const noexcept;
 
   // --- for the streams ---
@@ -52,7 +57,12 @@ class ServerSession final : net::OutputSource, DrainWatcher {
   /// There is something to be written.
   void queued() noexcept { output_.queued(); }
   void hold(std::size_t bytes) noexcept { held_bytes_ += bytes; }
-  void let_go(std::size_t bytes) noexcept { held_bytes_ -= bytes; }
+  void hold_head(std::size_t bytes) noexcept { head_bytes_ += bytes; }
+  void let_go_head(std::size_t bytes) noexcept { head_bytes_ -= bytes; }
+  void let_go(std::size_t bytes) noexcept {
+    held_bytes_ -= bytes;
+    if (held_bytes_ <= kHeldBytesMax) room_.set();
+  }
   void answered() noexcept;
   /// Whether the next head should teach the client's HPACK table the names of fields whose values
   /// never come twice; now and then, since others push them out.
@@ -83,6 +93,8 @@ class ServerSession final : net::OutputSource, DrainWatcher {
   void spend(Budget& budget, double tokens) noexcept;
   void end_head(bool of_request, bool end_stream);
   void open(ServerStream& stream, bool end_stream);
+  [[nodiscard]] bool is_full() const noexcept;
+  [[nodiscard]] Task<Result<void>> wait_for_room();
   [[nodiscard]] Task<void> run(ServerStream& stream);
   void forget(ServerStream& stream) noexcept;
   [[nodiscard]] ServerStream* find(std::int32_t stream_id) const noexcept;
@@ -94,6 +106,7 @@ class ServerSession final : net::OutputSource, DrainWatcher {
   const bool https_;
   boost::intrusive::list<ServerStream, boost::intrusive::constant_time_size<false>> streams_;
   SessionPtr session_;
+  Event room_;  // not too much of answers is held
   TaskGroup handlers_;
   Budget frames_;
   DataEarnings earnings_;
@@ -103,11 +116,15 @@ class ServerSession final : net::OutputSource, DrainWatcher {
   ServerStream* heading_ = nullptr;  // whose fields are being decoded
   TimePoint idle_since_;
   std::size_t held_bytes_ = 0;
+  std::size_t head_bytes_ = 0;
+  std::size_t waiting_ = 0;  // handlers, for room
   std::uint64_t head_number_ = 1;
   std::uint64_t heads_sent_ = 0;
+  std::uint64_t data_bytes_ = 0;
   bool head_open_ = false;
   bool settings_seen_ = false;
   bool terminated_ = false;
+  bool sent_away_ = false;
   bool deaf_ = false;  // nghttp2 takes nothing more
   bool notice_sent_ = false;
 };

@@ -20,6 +20,7 @@ ServerStream::ServerStream(ServerSession& session, std::int32_t id, const PeerIn
 
 ServerStream::~ServerStream() {
   session_.let_go(outbox_.size());
+  if (opened_) session_.let_go_head(collector_.bytes());
 }
 
 // --- the request's head ---
@@ -47,6 +48,7 @@ void ServerStream::trailers_ended(bool end_stream) {
 
 Result<void> ServerStream::open(bool end_stream) {
   opened_ = true;
+  session_.hold_head(collector_.bytes());
   body_ended_ = end_stream;
   collector_.raw.version = http::Version::kHttp2;
   collector_.raw.https = session_.https();
@@ -190,7 +192,8 @@ void ServerStream::write_whole(const http::ResponseHead& head, std::string_view 
     std::ranges::copy(body, small_body_.begin());
     view_ = {small_body_.data(), body.size()};
   } else {
-    (void)outbox_.prepare(body.size(), ByteBuffer::kSmallBytes);
+    // No larger than it must be: a client that does not read holds many of them.
+    (void)outbox_.prepare(body.size(), std::max(body.size(), ByteBuffer::kSmallBytes));
     outbox_.append(body);
     session_.hold(body.size());
   }

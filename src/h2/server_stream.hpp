@@ -63,6 +63,8 @@ class ServerStream final : public Exchange,
   [[nodiscard]] bool handler_done() noexcept;
   /// A reset that is our own doing, not provoked by the client's frames.
   [[nodiscard]] bool reset_by_us() const noexcept { return reset_by_us_; }
+  /// Its request breaks the rules, so it was reset; the connection's frames are in order.
+  [[nodiscard]] bool is_malformed() const noexcept { return malformed_; }
 
   // --- Exchange ---
 

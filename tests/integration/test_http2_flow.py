@@ -7,7 +7,7 @@ import threading
 import time
 import unittest
 
-from hyperframe.frame import DataFrame, SettingsFrame
+from hyperframe.frame import DataFrame, RstStreamFrame, SettingsFrame
 
 import h2client
 import harness
@@ -124,6 +124,59 @@ class FlowControl(Http2Test):
         self.assertEqual(len(stream.body), h2client.DEFAULT_WINDOW)
         client.give_window(stream_id, MIB)
         self.assertEqual(len(client.answer(stream_id).body), 100_000)
+
+
+class HeldAnswers(Http2Test):
+    """A client asks for more than it takes: handlers wait, so that answers do not pile up."""
+
+    BODY = pattern(32 * 1024, 7).hex()[: 32 * 1024]
+
+    def ask_for_many(self, count):
+        self.serve(rest=f'''
+            [[route]]
+            match = {{ path = "/big" }}
+            respond = {{ status = 200, body = "{self.BODY}" }}
+            [[route]]
+            match = {{ path = "/small" }}
+            respond = {{ status = 200, body = "small" }}''')
+        client = self.connect(polite=False, settings={SettingsFrame.INITIAL_WINDOW_SIZE: 0})
+        before = self.server.rss_bytes()
+        ids = [client.request(path="/big") for _ in range(count)]
+        for _ in range(3):
+            client.ping()
+        if not harness.SANITIZED:
+            self.assertLess(self.server.rss_bytes() - before, count * len(self.BODY) // 2)
+        return client, ids
+
+    def take(self, client, stream_id):
+        client.give_window(0, len(self.BODY))
+        client.give_window(stream_id, len(self.BODY))
+        return client.answer(stream_id).body.decode()
+
+    def test_all_of_them_come_when_windows_open(self):
+        client, ids = self.ask_for_many(100)
+        for stream_id in ids:
+            self.assertEqual(self.take(client, stream_id), self.BODY)
+        client.give_window(0, 5)
+        small = client.request(path="/small")
+        client.give_window(small, 5)
+        self.assertEqual(client.answer(small).body, b"small")
+
+    def test_those_that_wait_can_be_taken_back(self):
+        client, ids = self.ask_for_many(60)
+        for stream_id in ids[10:59]:
+            client.send(RstStreamFrame(stream_id, h2client.CANCEL))
+        client.ping()
+        for stream_id in (*ids[:10], ids[59]):
+            self.assertEqual(self.take(client, stream_id), self.BODY)
+        harness.wait_until(lambda: len(self.server.events("access")) == 60, what="all lines")
+        gone = [e for e in self.server.events("access") if e.get("cause") == "client_gone"]
+        self.assertGreater(len(gone), 30)
+
+    def test_a_client_that_leaves_frees_them(self):
+        client, ids = self.ask_for_many(100)
+        client.close()
+        harness.wait_until(lambda: len(self.server.events("access")) == len(ids), what="all lines")
 
 
 class Priorities(Http2Test):
