@@ -29,6 +29,7 @@ respond = {{ status = 200, body = "{LARGE}" }}
 """
 
 NGINX = configs.nginx_plaintext(" http2", more="root {shared}/htdocs;")
+CONTENDERS = ((Millrace, MILLRACE), (Nginx, NGINX))
 
 
 @dataclass
@@ -95,17 +96,18 @@ def cells_of(figures):
             f"{figures.opened:,}")
 
 
-def markdown_of(seconds, results):
+def markdown_of(options, results):
     columns = "answered % | p99 ms | times before | RSS growth MiB | CPU % | connections"
     lines = ["### Attacks on HTTP/2", "",
-             f"{seconds:g} s each, from so many connections at a time; a client that behaves asks "
+             f"{options.seconds:g} s each, from so many connections at a time; a client that behaves asks "
              "100 times a second. Per server: its share of answers, its p99 and how many times "
              "that is the p99 without an attack; the peak of resident memory above what it was; "
              f"processor time; connections that the attacker needed. Commit {report.commit()}.", "",
-             f"| attack | from | Millrace: {columns} | nginx: {columns} |",
-             "|---|" + "---:|" * 13]
-    for (name, connections), (ours, peer) in results.items():
-        lines.append(f"| `{name}` | {connections} | {cells_of(ours)} | {cells_of(peer)} |")
+             f"| attack | from | Millrace: {columns} |"
+             + ("" if options.alone else f" nginx: {columns} |"),
+             "|---|" + "---:|" * (7 if options.alone else 13)]
+    for (name, connections), row in results.items():
+        lines.append(f"| `{name}` | {connections} | {' | '.join(map(cells_of, row))} |")
     return "\n".join(lines)
 
 
@@ -118,6 +120,7 @@ def parse_arguments():
     parser.add_argument("--seconds", type=float, default=30, help="of each attack (30)")
     parser.add_argument("--connections", default="1,50",
                         help="of the attacker at a time, one run each (1,50)")
+    parser.add_argument("--alone", action="store_true", help="Millrace without nginx beside it")
     options = parser.parse_args()
     if unknown := [name for name in options.attack if name not in ATTACKS]:
         parser.error(f"no attack {unknown[0]}; there are {', '.join(ATTACKS)}")
@@ -134,7 +137,7 @@ def main():
     for name in options.attack or ATTACKS:
         for connections in options.connections:
             row = []
-            for kind, config in ((Millrace, MILLRACE), (Nginx, NGINX)):
+            for kind, config in CONTENDERS[: 1 if options.alone else 2]:
                 figures = run(kind, config, name, connections, options.seconds, placement)
                 row.append(figures)
                 print(f"{name} from {connections}, {kind.name}: {figures.answered * 100:.1f} % "
@@ -143,7 +146,7 @@ def main():
                       f"{figures.sent_bytes_per_second / memory.MIB:.1f} MiB/s, "
                       f"{figures.opened} connections", file=sys.stderr, flush=True)
             results[name, connections] = row
-    print(markdown_of(options.seconds, results))
+    print(markdown_of(options, results))
 
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@
 namespace millrace::h2 {
 namespace {
 
-// RFC 9113 section 6.5.2: what a field counts for beside its text.
-constexpr std::size_t kFieldOverheadBytes = 32;
 constexpr std::size_t kPseudoFieldsMax = 5;
 
 // False: a crumb is malformed, which the gate would not see any more.
@@ -86,7 +84,7 @@ bool HeadCollector::add(nghttp2_rcbuf* name_text, nghttp2_rcbuf* value_text, htt
   const std::string_view name = view(name_text);
   const std::string_view value = view(value_text);
   ++count_;
-  bytes_ += name.size() + value.size() + kFieldOverheadBytes;
+  bytes_ += http2_size({.name = name, .value = value});
   if (fault_ == Errc::kCount_) {
     if (bytes_ > limits_.head_bytes_max) fault_ = Errc::kHeadTooLarge;
     if (count_ > limits_.fields_max + kPseudoFieldsMax) fault_ = Errc::kTooManyFields;

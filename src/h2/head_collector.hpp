@@ -20,6 +20,12 @@
 
 namespace millrace::h2 {
 
+/// What a field counts for in SETTINGS_MAX_HEADER_LIST_SIZE (RFC 9113 section 6.5.2).
+[[nodiscard]] constexpr std::size_t http2_size(const http::Field& field) noexcept {
+  constexpr std::size_t kOverheadBytes = 32;
+  return field.name.size() + field.value.size() + kOverheadBytes;
+}
+
 class HeadCollector {
  public:
   explicit HeadCollector(const http::HeadLimits& limits) noexcept : limits_(limits) {}

@@ -96,7 +96,9 @@ Task<void> ServerConnection::read_all() {
   Scope* scope = co_await this_scope();
   while (!scope->cancelled()) {
     if (session_.is_congested()) {
-      if (!co_await output_.drain()) co_return;
+      // One read for every time that the client has made room: it may have a PING in there, or a
+      // body.
+      if (!co_await output_.unblocked()) co_return;
     }
     net::IoResult r{.kind = net::IoResult::Kind::kWouldBlock};
     // One read, then every other connection has its turn: each may bring thousands of frames. What

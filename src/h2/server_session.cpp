@@ -169,6 +169,7 @@ Task<void> ServerSession::run(ServerStream& stream) {
 // --- what nghttp2 tells ---
 
 int ServerSession::on_begin_frame(const nghttp2_frame_hd& head) {
+  if (head.type != NGHTTP2_CONTINUATION) head_open_ = false;
   switch (head.type) {
     case NGHTTP2_HEADERS:
       return 0;
@@ -189,11 +190,6 @@ int ServerSession::on_begin_frame(const nghttp2_frame_hd& head) {
   return 0;
 }
 
-bool ServerSession::is_full() const noexcept {
-  return handlers_.size() >= kLiveStreamsMax ||
-         head_bytes_ > (waiting_ != 0 ? kHeadBytesWaitingMax : kHeadBytesMax);
-}
-
 int ServerSession::on_begin_headers(const nghttp2_frame& frame) {
   if (frame.hd.type != NGHTTP2_HEADERS) return 0;
   head_open_ = true;
@@ -204,7 +200,9 @@ int ServerSession::on_begin_headers(const nghttp2_frame& frame) {
     heading_ = find(id);
     return 0;
   }
-  if (is_full() || terminated_) {
+  if (handlers_.size() >= kLiveStreamsMax || !has_room_for_head() || terminated_) {
+    // Nobody tells when the rest of a refused head has come.
+    head_open_ = (frame.hd.flags & NGHTTP2_FLAG_END_HEADERS) == 0;
     ::nghttp2_submit_rst_stream(raw(), NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
     return 0;
   }

@@ -56,7 +56,11 @@ class ServerSession final : net::OutputSource, DrainWatcher {
   [[nodiscard]] bool https() const noexcept { return https_; }
   /// There is something to be written.
   void queued() noexcept { output_.queued(); }
+  /// Of answers, in memory of ours.
+  [[nodiscard]] std::size_t held_bytes() const noexcept { return held_bytes_; }
   void hold(std::size_t bytes) noexcept { held_bytes_ += bytes; }
+  /// Of heads and trailers, for as long as their streams live.
+  [[nodiscard]] std::size_t head_bytes() const noexcept { return head_bytes_; }
   void hold_head(std::size_t bytes) noexcept { head_bytes_ += bytes; }
   void let_go_head(std::size_t bytes) noexcept { head_bytes_ -= bytes; }
   void let_go(std::size_t bytes) noexcept {
@@ -93,7 +97,9 @@ class ServerSession final : net::OutputSource, DrainWatcher {
   void spend(Budget& budget, double tokens) noexcept;
   void end_head(bool of_request, bool end_stream);
   void open(ServerStream& stream, bool end_stream);
-  [[nodiscard]] bool is_full() const noexcept;
+  [[nodiscard]] bool has_room_for_head() const noexcept {
+    return head_bytes_ <= (waiting_ != 0 ? kHeadBytesWaitingMax : kHeadBytesMax);
+  }
   [[nodiscard]] Task<Result<void>> wait_for_room();
   [[nodiscard]] Task<void> run(ServerStream& stream);
   void forget(ServerStream& stream) noexcept;

@@ -20,7 +20,7 @@ ServerStream::ServerStream(ServerSession& session, std::int32_t id, const PeerIn
 
 ServerStream::~ServerStream() {
   session_.let_go(outbox_.size());
-  if (opened_) session_.let_go_head(collector_.bytes());
+  session_.let_go_head(held_head_bytes_);
 }
 
 // --- the request's head ---
@@ -33,12 +33,22 @@ bool ServerStream::add_field(nghttp2_rcbuf* name, nghttp2_rcbuf* value) {
 }
 
 void ServerStream::keep_trailer(const http::Field& field) {
+  if (broken_off_) return;
   // Also pseudo-fields, whose colon no name may hold (RFC 9113 section 8.1).
   if (!http::is_valid_field(field) || !http::is_allowed_in_http2(field)) return break_off();
+  trailer_bytes_ += http2_size(field);
+  if (trailer_bytes_ > session_.pipeline().limits().head.head_bytes_max) return break_off();
   if (!http::is_allowed_trailer(field)) return;
+  if (session_.head_bytes() > kHeadBytesMax) return break_off();
+  hold_head(http2_size(field));
   if (trailers_in_ == nullptr) trailers_in_ = std::make_unique<http::Fields>();
   if (trailers_in_->size() < session_.pipeline().limits().head.fields_max)
     trailers_in_->add_copy(field.name, field.value);
+}
+
+void ServerStream::hold_head(std::size_t bytes) noexcept {
+  held_head_bytes_ += bytes;
+  session_.hold_head(bytes);
 }
 
 void ServerStream::trailers_ended(bool end_stream) {
@@ -48,7 +58,7 @@ void ServerStream::trailers_ended(bool end_stream) {
 
 Result<void> ServerStream::open(bool end_stream) {
   opened_ = true;
-  session_.hold_head(collector_.bytes());
+  hold_head(collector_.bytes());
   body_ended_ = end_stream;
   collector_.raw.version = http::Version::kHttp2;
   collector_.raw.https = session_.https();
@@ -101,6 +111,9 @@ void ServerStream::break_off() noexcept {
   if (std::exchange(broken_off_, true)) return;
   malformed_ = true;
   reset_stream(NGHTTP2_PROTOCOL_ERROR);
+  // Its writer goes away before nghttp2 has seen the reset.
+  view_ = {};
+  taken_.set();
   if (handler_done_) return;
   if (send_error_ == Errc::kCount_) send_error_ = Errc::kClientGone;
   scope_.cancel(Errc::kClientGone);
@@ -213,7 +226,8 @@ Task<Result<void>> ServerStream::write(Bytes bytes) {
   if (bytes.empty() || bodiless_) co_return Result<void>{};
   if (!book(bytes.size())) co_return fail(Errc::kInternal);
   const std::string_view data(bytes.data(), bytes.size());
-  if (outbox_.size() + data.size() <= kGatherBytes) {
+  // Streams that their client has paused must not use up what whole answers may hold.
+  if (outbox_.size() + data.size() <= kGatherBytes && session_.held_bytes() < kHeldBytesMax / 2) {
     outbox_.append(data);
     session_.hold(data.size());
     resume();
@@ -305,10 +319,10 @@ void ServerStream::SendLimit::expired() noexcept {
 }
 
 void ServerStream::fail_sending(Errc errc) noexcept {
-  if (send_error_ != Errc::kCount_) return;
-  send_error_ = errc;
   view_ = {};
   taken_.set();
+  if (send_error_ != Errc::kCount_) return;
+  send_error_ = errc;
   reset_stream(NGHTTP2_CANCEL);
   scope_.cancel(errc);
 }

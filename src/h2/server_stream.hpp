@@ -95,6 +95,7 @@ class ServerStream final : public Exchange,
   void resume() noexcept;
   [[nodiscard]] bool stalled() const noexcept;
   void keep_trailer(const http::Field& field);
+  void hold_head(std::size_t bytes) noexcept;
   void break_off() noexcept;
   void reset_stream(std::uint32_t h2_error) noexcept;
   void fail_sending(Errc errc) noexcept;
@@ -109,6 +110,8 @@ class ServerStream final : public Exchange,
   ByteBuffer given_;  // the piece that the handler has
   std::unique_ptr<http::Fields> trailers_in_;
   std::size_t trailer_count_ = 0;
+  std::size_t trailer_bytes_ = 0;
+  std::size_t held_head_bytes_ = 0;  // as the session counts them
   std::uint64_t arrived_bytes_ = 0;  // of the body
   Event readable_;
   BodyLimit body_limit_{*this};

@@ -101,6 +101,11 @@ Task<Result<void>> Output::write(std::string_view bytes) {
   co_return status();
 }
 
+Task<Result<void>> Output::unblocked() {
+  if (auto ok = co_await unblocked_.wait(); !ok) co_return ok;
+  co_return status();
+}
+
 Task<Result<void>> Output::drain() {
   for (;;) {
     flush();

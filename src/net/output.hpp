@@ -53,6 +53,8 @@ class Output final : TurnHook, ReadyWatcher {
 
   /// Takes over `bytes`: gathered when small, else written; waits while the peer is slow.
   [[nodiscard]] Task<Result<void>> write(std::string_view bytes);
+  /// Until the peer has made room, once.
+  [[nodiscard]] Task<Result<void>> unblocked();
   /// Until everything was handed to the kernel.
   [[nodiscard]] Task<Result<void>> drain();
   /// Tries to write what is held, now.

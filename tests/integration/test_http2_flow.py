@@ -1,13 +1,15 @@
 """HTTP/2 connections over time: windows are given back when somebody has taken the bytes,
 priorities order what is ready, and connections end politely."""
 
+import pathlib
 import signal
 import socket
 import threading
 import time
 import unittest
 
-from hyperframe.frame import DataFrame, RstStreamFrame, SettingsFrame
+from hyperframe.frame import (ContinuationFrame, DataFrame, HeadersFrame, RstStreamFrame,
+                              SettingsFrame)
 
 import h2client
 import harness
@@ -145,7 +147,7 @@ class HeldAnswers(Http2Test):
         for _ in range(3):
             client.ping()
         if not harness.SANITIZED:
-            self.assertLess(self.server.rss_bytes() - before, count * len(self.BODY) // 2)
+            self.assertLess(self.server.rss_bytes() - before, count * len(self.BODY) * 2 // 3)
         return client, ids
 
     def take(self, client, stream_id):
@@ -173,10 +175,101 @@ class HeldAnswers(Http2Test):
         gone = [e for e in self.server.events("access") if e.get("cause") == "client_gone"]
         self.assertGreater(len(gone), 30)
 
+    def test_pings_are_answered_while_handlers_wait_and_the_socket_is_full(self):
+        self.serve(rest=f'''
+            [[route]]
+            match = {{ path = "/big" }}
+            respond = {{ status = 200, body = "{self.BODY}" }}
+            [[route]]
+            match = {{ path = "/*" }}
+            endpoint = "tools"''')
+        client = self.connect(polite=False, window=2**31 - 1, receive_buffer=65536,
+                              settings={SettingsFrame.INITIAL_WINDOW_SIZE: 2**31 - 1})
+        total = 100 * MIB
+        large = client.request(path=f"/bytes?n={total}")
+        others = [client.request(path="/big") for _ in range(40)]
+        harness.wait_until(lambda: self.unread_by(client), what="the server's side being full")
+        client.ping()
+        self.assertLess(len(client.streams[large].body), total)
+        for stream_id in (large, *others):
+            self.assertEqual(client.answer(stream_id).status, 200)
+
+    def unread_by(self, client):
+        """Whether bytes for this client wait in the server's socket."""
+        ports = [f":{p:04X}" for p in (self.server.port, client.socket.getsockname()[1])]
+        for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[1].endswith(ports[0]) and fields[2].endswith(ports[1]):
+                return int(fields[4].split(":")[0], 16) > 0
+        return False
+
     def test_a_client_that_leaves_frees_them(self):
         client, ids = self.ask_for_many(100)
         client.close()
         harness.wait_until(lambda: len(self.server.events("access")) == len(ids), what="all lines")
+
+
+class BrokenOff(Http2Test):
+    """Requests that turn out to be malformed behind their heads."""
+
+    def test_nothing_but_the_answer_is_sent_of_an_answer_that_waits(self):
+        body = pattern(32 * MIB, 3)
+        answered = threading.Event()
+
+        def play(connection):
+            connection._until(b"\r\n\r\n")
+            connection._take(1)
+            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
+            answered.set()
+            connection.send(body)
+
+        for fault in (lambda i: DataFrame(i, b"x"),
+                      lambda i: HeadersFrame(i, h2client.literals([(b"X", b"y")]),
+                                             flags=["END_HEADERS", "END_STREAM"]),
+                      lambda i: HeadersFrame(i, h2client.literals([(b"x", b"y")]),
+                                             flags=["END_HEADERS"])):
+            self.start(on_connection=play)
+            client = self.connect(polite=False, window=2**31 - 1, receive_buffer=65536,
+                                  settings={SettingsFrame.INITIAL_WINDOW_SIZE: 2**31 - 1})
+            stream_id = client.request("POST", fields=[("content-length", "1")], end_stream=False)
+            client.send(DataFrame(stream_id, b"x"))
+            self.assertTrue(answered.wait(harness.DEADLINE_S))
+            client.until(lambda i=stream_id, c=client: c.streams[i].body, "the answer's beginning")
+            client.send(fault(stream_id))
+            harness.wait_until(lambda: self.server.events("access"), what="the request's end")
+            stream = client.answer(stream_id)
+            self.assertEqual(stream.reset, h2client.PROTOCOL_ERROR)
+            self.assertLess(len(stream.body), len(body))
+            self.assertEqual(digest(stream.body), digest(body[: len(stream.body)]))
+            answered.clear()
+
+    def test_trailers_are_limited_in_bytes(self):
+        self.start(CANNED)
+        client = self.connect()
+        stream_id = client.request("POST", end_stream=False)
+        client.trailers(stream_id, [("x-large", "y" * 4000)] * 50)
+        self.assertEqual(client.answer(stream_id).reset, h2client.PROTOCOL_ERROR)
+        self.assertEqual(client.get("/").status, 200)
+
+    def test_a_refused_head_is_no_open_head(self):
+        self.serve(server='head_timeout = "1s"')
+        client = self.connect()
+        head = [(b":method", b"GET"), (b":scheme", b"http"), (b":authority", b"a"),
+                (b":path", b"/tools/delay?ms=2500"), (b"x", b"y" * 60000)]
+        block = h2client.literals(head)
+        pieces = [block[i : i + 16384] for i in range(0, len(block), 16384)]
+        ids = []
+        for _ in range(40):
+            ids.append(client.new_id())
+            frames = [client.headers_frame(ids[-1], pieces[0], flags=())]
+            frames += [ContinuationFrame(ids[-1], piece) for piece in pieces[1:]]
+            frames[-1].flags.add("END_HEADERS")
+            client.send(*frames)
+        ends = [client.answer(stream_id) for stream_id in ids]
+        refused = [end for end in ends if end.reset == h2client.REFUSED_STREAM]
+        self.assertTrue(refused)
+        self.assertEqual({end.status for end in ends if end.reset is None}, {200})
+        self.assertEqual(client.goaways, [])
 
 
 class Priorities(Http2Test):
