@@ -3,7 +3,6 @@ and what changes while the server runs."""
 
 import contextlib
 import os
-import pathlib
 import select
 import signal
 import socket
