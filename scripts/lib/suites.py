@@ -26,7 +26,7 @@ ALL_SUITES = (*DEFAULT_SUITES, "asan", "tsan")
 THREADED_TESTS = ("runtime", "net", "client", "server", "proxy")
 MODULE_TIMEOUT_S = 600
 # Modules of the integration suite wait more than they work.
-MODULES_AT_ONCE = os.cpu_count() or 1
+MODULES_AT_ONCE = min(os.cpu_count() or 1, 4)
 # Sanitizers cost up to this much time; Meson's default limit is 30 s per executable.
 TIMEOUT_MULTIPLIER = {"release": 4, "asan": 10, "tsan": 20}
 SANITIZER_ENVIRONMENT = {
