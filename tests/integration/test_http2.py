@@ -354,7 +354,7 @@ class Bodies(Http2Test):
         client.send(h2client.RstStreamFrame(stream_id, h2client.CANCEL))
         began = time.monotonic()
         self.assertTrue(gone.wait(harness.DEADLINE_S))
-        self.assertLess(time.monotonic() - began, 10 if harness.SANITIZED else 1)
+        self.assertLess(time.monotonic() - began, 10)  # the upstream's own timeouts are 60 s
         access = harness.wait_until(lambda: self.server.events("access"), what="the access log")[0]
         self.assertEqual(access["cause"], "client_gone")
 

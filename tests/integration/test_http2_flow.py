@@ -432,7 +432,7 @@ class Endings(Http2Test):
         left = time.monotonic()
         client.close()
         harness.wait_until(lambda: len(gone) == 5, what="five ends")
-        self.assertLess(max(gone) - left, 10 if harness.SANITIZED else 1)
+        self.assertLess(max(gone) - left, 10)
 
     def wait_for_connections(self, count):
         harness.wait_until(lambda: sum(b"\r\n\r\n" in c.bytes for c in self.backend.connections)

@@ -16,7 +16,7 @@ import peers
 from test_proxy import CANNED, ProxyTest
 
 # The promise is a second from the client's end to the upstream's; the rest is for a busy machine.
-CANCEL_S = 10.0 if harness.SANITIZED else 2.0
+CANCEL_S = 10.0  # promised is a second; a busy machine has its own time, a broken server takes 60
 
 
 class ClientGone(ProxyTest):

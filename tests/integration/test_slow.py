@@ -35,7 +35,8 @@ CONFIG = '''
     match = {{ path = "/*" }}
     endpoint = "all"
 '''
-PROBE_S = 10 if harness.SANITIZED else 1
+# Far more than a busy machine takes, far less than an attack that is not ended.
+PROBE_S = 10
 
 
 class Probes:
@@ -84,7 +85,7 @@ class Slow(unittest.TestCase):
                            what="the descriptors to be closed")
         self.assertLess(self.server.rss_bytes() - self.before[1], 48 * 1024 * 1024)
         user, system = self.server.cpu_seconds()
-        self.assertLess(user + system, 10 if harness.SANITIZED else 3)
+        self.assertLess(user + system, 10)  # spinning for the whole attack takes more
 
 
 @unittest.skipUnless(shutil.which("slowhttptest"), "slowhttptest is missing")

@@ -21,7 +21,7 @@ from test_proxy import CANNED, ProxyTest, config
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-CANCEL_S = 10.0 if harness.SANITIZED else 1.5
+CANCEL_S = 10.0  # promised is a second; a busy machine has its own time, a broken server takes 60
 MIB = 1024 * 1024
 
 
