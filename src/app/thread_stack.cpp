@@ -14,6 +14,7 @@ client::Client::Options to_client_options(const config::Config& config,
   client::Client::Options options;
   options.connection.head.head_bytes_max = config.limits.head_bytes;
   options.connection.head.fields_max = config.limits.fields;
+  options.multiplexed.head = options.connection.head;
   options.guard = &guard;
   return options;
 }
@@ -36,6 +37,7 @@ client::OriginSpec to_origin(const config::Target& target, const config::Upstrea
     return spec;
   }
   spec.tls = target.tls;
+  spec.http = target.h2c ? client::HttpChoice::kHttp2 : client::HttpChoice::kHttp1;
   spec.host = target.host;
   spec.port = target.port;
   spec.tls_name = tls.server_name;

@@ -122,6 +122,8 @@ constexpr std::array<ErrcInfo, static_cast<std::size_t>(kCount_)> kTable{{
 
     {kNoTarget, "no_target", 503, F::kServer, R::kNever, L::kWarn, "no target is available"},
     {kQueueFull, "queue_full", 503, F::kServer, R::kNever, L::kWarn, "the queue is full"},
+    {kQueueTimeout, "queue_timeout", 503, F::kServer, R::kNever, L::kWarn,
+     "the request waited too long for its turn"},
     {kOffloadFull, "offload_full", 503, F::kServer, R::kNever, L::kWarn,
      "the CPU pool is full; try again shortly"},
     {kOutOfMemory, "out_of_memory", 503, F::kServer, R::kNever, L::kError, "out of memory"},

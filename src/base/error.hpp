@@ -84,6 +84,7 @@ enum class Errc : std::uint8_t {
   // Ourselves.
   kNoTarget,
   kQueueFull,
+  kQueueTimeout,
   kOffloadFull,
   kOutOfMemory,
   kIo,

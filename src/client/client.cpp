@@ -27,26 +27,36 @@ bool has_body(const Request& request) noexcept {
   return !length.is_none() && !(length.is_known() && length.bytes == 0);
 }
 
-/// What a reused connection may have died of while it was idle.
+net::TlsClient::Options::Alpn alpn_of(HttpChoice http) noexcept {
+  using enum net::TlsClient::Options::Alpn;
+  switch (http) {
+    case HttpChoice::kNegotiate:
+      return kBoth;
+    case HttpChoice::kHttp2:
+      return kHttp2;
+    case HttpChoice::kHttp1:
+      break;
+  }
+  return kHttp1;
+}
+
+/// What a connection that had served before may have died of.
 bool is_keep_alive_race(const Error& error) noexcept {
   return error.is(Errc::kUpstreamClosed) || error.is(Errc::kUpstreamReset);
 }
 
-/// May be sent again when no byte of an answer came?
-bool may_resend(const h1::ClientConnection& failed, const Request& request, bool unsent) noexcept {
-  if (failed.answered()) return false;
-  if (!unsent && !http::is_idempotent(request.method)) return false;
-  return !has_body(request) || !failed.body_touched() || request.body->rewind();
-}
+/// Times that one request is sent again because the peer says that it did nothing with it.
+constexpr unsigned kRefusalsMax = 3;
 
 }  // namespace
 
-Origin::Origin(Client& client, OriginSpec spec, net::TlsClient* tls)
+Origin::Origin(Client& client, OriginSpec spec, net::TlsClient* tls, std::size_t exchanges_max)
     : client_(client),
       spec_(std::move(spec)),
       name_(name_of(spec_)),
       fixed_address_(fixed_address_of(spec_)),
-      tls_(tls) {}
+      tls_(tls),
+      exchanges_(exchanges_max) {}
 
 Origin::~Origin() = default;
 
@@ -54,8 +64,12 @@ void intrusive_ptr_release(Origin* origin) noexcept {
   if (--origin->uses_ == 0) origin->client_.forget(*origin);
 }
 
-Client::Client(net::Resolver& resolver, const Options& options)
-    : resolver_(resolver), options_(options), pool_(options.pool) {}
+Client::Client(net::Resolver& resolver, Options options)
+    : resolver_(resolver),
+      options_(std::move(options)),
+      dials_(options_.dials_max),
+      places_(options_.connections_max),
+      pool_(options_.pool) {}
 
 Client::~Client() {
   pool_.clear();
@@ -63,6 +77,8 @@ Client::~Client() {
 }
 
 void Client::forget(Origin& origin) noexcept {
+  if (facts_.size() >= options_.facts_max) facts_.erase(facts_.begin());
+  facts_.insert_or_assign(origin.spec(), origin.facts_);
   origins_.erase(origin.spec());
 }
 
@@ -71,18 +87,21 @@ std::expected<OriginPtr, std::string> Client::origin(const OriginSpec& spec) {
     return OriginPtr(known->second.get());
   net::TlsClient* tls = nullptr;
   if (spec.tls) {
-    const auto made = std::ranges::find(tls_, spec.tls_options, &decltype(tls_)::value_type::first);
+    net::TlsClient::Options wanted = spec.tls_options;
+    wanted.alpn = alpn_of(spec.http);
+    const auto made = std::ranges::find(tls_, wanted, &decltype(tls_)::value_type::first);
     if (made != tls_.end()) {
       tls = made->second.get();
     } else {
-      auto context = net::TlsClient::make(spec.tls_options);
+      auto context = net::TlsClient::make(wanted);
       if (!context) return std::unexpected(context.error());
-      tls_.emplace_back(spec.tls_options, std::make_unique<net::TlsClient>(std::move(*context)));
+      tls_.emplace_back(wanted, std::make_unique<net::TlsClient>(std::move(*context)));
       tls = tls_.back().second.get();
     }
   }
   auto& slot = origins_[spec];
-  slot.reset(new Origin(*this, spec, tls));
+  slot.reset(new Origin(*this, spec, tls, options_.exchanges_per_origin_max));
+  if (const auto known = facts_.find(spec); known != facts_.end()) slot->facts_ = known->second;
   return OriginPtr(slot.get());
 }
 
@@ -97,105 +116,69 @@ Client::Stats Client::stats() const noexcept {
   return stats;
 }
 
-// --- opening ---
-
-Task<Result<std::vector<net::SocketAddress>>> Client::addresses_of(const Origin& origin) {
-  std::vector<net::SocketAddress> out;
-  std::vector<net::IpAddress> list;
-  if (origin.fixed_address()) {
-    out.push_back(*origin.fixed_address());
-    if (!out.front().is_unix()) list.push_back(out.front().ip());
-  } else {
-    Result<net::Addresses> resolved = co_await resolver_.resolve(origin.spec().host);
-    if (!resolved) co_return fail(resolved.error());
-    list = std::move(resolved->list);
-    for (const net::IpAddress& ip : list) out.emplace_back(ip, origin.spec().port);
-  }
-  if (const net::AddressGuard* guard = guard_of(origin))
-    if (const auto ok = guard->check(list, origin.spec().port); !ok) co_return fail(ok.error());
-  co_return out;
-}
-
-Task<Result<Client::ConnectionPtr>> Client::open(Request& request) {
-  Origin& origin = *request.origin;
-  Trace& trace = request.trace;
-  const auto addresses = co_await addresses_of(origin);
-  if (!origin.fixed_address()) trace.timings.end(Phase::kDns);
-  if (!addresses) co_return fail(addresses.error());
-
-  const OriginSpec& spec = origin.spec();
-  const net::DialOptions options{
-      .connect_timeout = request.timeouts.connect,
-      .guard = guard_of(origin),
-      .tls = origin.tls(),
-      .tls_name = spec.tls_name.empty() ? spec.host : spec.tls_name,
-      .tls_timeout = request.timeouts.tls,
-  };
-  net::DialReport report;
-  Result<net::Stream> stream = co_await net::dial(*addresses, options, report);
-  trace.timings.end(Phase::kConnect, report.connected);
-  if (origin.tls() != nullptr) trace.timings.end(Phase::kTls);
-  trace.target = report.peer.to_string();
-  trace.tls_cause = std::move(report.tls_cause);
-  if (!stream) co_return fail(stream.error());
-  ++stats_.opened;
-  metrics::add(metrics::Metric::kUpstreamConnections);
-  co_return std::make_unique<Connection>(pool_, request.origin, std::move(*stream),
-                                         options_.connection, trace.target);
-}
-
 // --- sending ---
 
-Task<Result<void>> Client::exchange(Connection& connection, Request& request) {
-  h1::ClientConnection& http = connection.http;
+Task<Result<void>> Client::read_head(ClientExchange& exchange, Request& request) {
   Timings& timings = request.trace.timings;
   const Timeouts& limits = request.timeouts;
   Result<void> head;
   if (limits.first_byte >= std::chrono::seconds(1)) {
-    head = co_await http.read_head();
+    head = co_await exchange.read_head();
   } else {
     DeadlineScope limit(Errc::kFirstByteTimeout, limits.first_byte);
-    head = co_await in_scope(limit.scope(), http.read_head());
+    head = co_await in_scope(limit.scope(), exchange.read_head());
   }
   // Not all sent yet: the answer came early, and sending ends where it began.
-  timings.end(Phase::kSend, http.sent_at() != TimePoint{} ? http.sent_at() : Clock::now());
+  timings.end(Phase::kSend, exchange.sent_at() != TimePoint{} ? exchange.sent_at() : Clock::now());
   timings.end(Phase::kWait);
   co_return head;
+}
+
+// May it be sent again? Then it is made ready for that.
+bool Client::prepare_resend(const ClientExchange& failed, Request& request, const Error& error,
+                            bool unsent, unsigned resends) {
+  const bool refused = failed.refused() && resends < kRefusalsMax;
+  const bool race = request.trace.reused && is_keep_alive_race(error) && resends == 0 &&
+                    !failed.answered() && (unsent || http::is_idempotent(request.method));
+  if (!refused && !race) return false;
+  if (has_body(request) && failed.body_touched() && !request.body->rewind()) return false;
+  if (!failed.wants_http1()) return true;
+  OriginSpec spec = request.origin->spec();
+  if (spec.http != HttpChoice::kNegotiate) return false;
+  spec.http = HttpChoice::kHttp1;
+  auto other = origin(spec);
+  if (other) request.origin = std::move(*other);
+  return other.has_value();
 }
 
 Task<Result<Response>> Client::fetch_once(Request& request) {
   Trace& trace = request.trace;
   const bool resendable =
       http::is_idempotent(request.method) && (!has_body(request) || request.body->rewind());
-  ConnectionPtr connection = pool_.take(*request.origin, resendable);
-  for (;;) {
-    trace.reused = connection != nullptr;
-    if (connection == nullptr) {
-      Result<ConnectionPtr> opened = co_await open(request);
-      if (!opened) co_return fail(opened.error());
-      connection = std::move(*opened);
-    } else {
-      trace.target = connection->target();
-    }
+  Want want = resendable ? Want::kResendable : Want::kSafe;
+  for (unsigned resends = 0;; ++resends) {
+    Result<ExchangePtr> acquired = co_await acquire(request, want);
+    if (!acquired) co_return fail(acquired.error());
+    ExchangePtr exchange = std::move(*acquired);
     ++trace.attempts;
-    h1::ClientConnection& http = connection->http;
-    const Result<void> sent =
-        http.send({.method = request.method,
-                   .line = {request.method_text, request.target, request.host, request.upgrade},
-                   .fields = request.fields,
-                   .body = request.body,
-                   .interim = request.interim},
-                  {request.timeouts.first_byte, request.timeouts.idle});
-    const Result<void> answered = sent ? co_await exchange(*connection, request) : sent;
-    if (answered) co_return Response(std::move(connection), request);
-    if (http.sending()) co_await http.stop();
-    if (!trace.reused || !is_keep_alive_race(answered.error()) ||
-        !may_resend(http, request, !sent.has_value()))
+    const Result<void> sent = exchange->send({.method = request.method,
+                                              .method_text = request.method_text,
+                                              .target = request.target,
+                                              .host = request.host,
+                                              .upgrade = request.upgrade,
+                                              .fields = request.fields,
+                                              .body = request.body,
+                                              .interim = request.interim},
+                                             {request.timeouts.first_byte, request.timeouts.idle});
+    const Result<void> answered = sent ? co_await read_head(*exchange, request) : sent;
+    if (answered) co_return Response(std::move(exchange), request);
+    if (exchange->sending()) co_await exchange->stop();
+    if (!prepare_resend(*exchange, request, answered.error(), !sent.has_value(), resends))
       co_return fail(answered.error());
     ++stats_.resent;
     metrics::add(metrics::Metric::kUpstreamRetries);
     metrics::add(metrics::Metric::kUpstreamRequests);
-    connection.reset();
+    want = Want::kFresh;
   }
 }
 
@@ -203,6 +186,11 @@ Task<Result<Response>> Client::fetch(Request& request) {
   ++stats_.requests;
   metrics::add(metrics::Metric::kUpstreamRequests);
   request.trace.timings.begin(Clock::now());
+  if (!request.upgrade.empty() && request.origin->spec().http == HttpChoice::kNegotiate) {
+    OriginSpec spec = request.origin->spec();
+    spec.http = HttpChoice::kHttp1;
+    if (auto other = origin(spec)) request.origin = std::move(*other);
+  }
   if (request.decode) request.fields.set(http::FieldId::kAcceptEncoding, coding::accept_encoding());
   Result<Response> response = co_await fetch_once(request);
   if (response && request.decode) {

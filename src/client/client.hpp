@@ -5,10 +5,15 @@
 //   while (...) co_await response->read();
 //   co_await response->close();
 //
-// fetch() takes an idle connection or opens one, sends, and returns with the head of the answer.
-// When a connection that had served before turns out to be dead, the request is sent once more on a
-// new one, if that is safe: no byte of an answer came, and either nothing was written or the method
-// is idempotent and the body still held (RFC 9110 section 9.2.2).
+// fetch() takes a connection with room or opens one, sends, and returns with the head of the
+// answer. When a connection that had served before turns out to be dead, the request is sent once
+// more on a new one, if that is safe: no byte of an answer came, and either nothing was written, or
+// the peer says that it did nothing with it (HTTP/2), or the method is idempotent and the body still
+// held (RFC 9110 section 9.2.2).
+//
+// Requests to an origin that may speak HTTP/2 wait for the one that dials first and share its
+// connection; over HTTP/1.1 each has one of its own. What is over a limit waits its turn
+// (Timeouts::queue).
 //
 // Ownership: outlives its responses and origins. Thread rule: made anywhere, used on one io thread.
 #pragma once
@@ -33,6 +38,17 @@ class Client {
   struct Options {
     Pool::Options pool;
     h1::ClientConnection::Options connection;
+    h2::ClientConnection::Options multiplexed;
+    /// HTTP/1.1 exchanges at once per origin and io thread; more wait.
+    std::size_t exchanges_per_origin_max = 256;
+    /// Requests of one origin that wait; more are kQueueFull.
+    std::size_t waiting_per_origin_max = 1024;
+    /// Connections that are being opened, name lookup and TLS included, per io thread.
+    std::size_t dials_max = 128;
+    /// Open connections per io thread; idle ones make room.
+    std::size_t connections_max = 4096;
+    /// Origins of which facts are kept without a connection.
+    std::size_t facts_max = 1024;
     /// For guarded origins. Not owned; must outlive the client. nullptr: a guard without
     /// exceptions.
     const net::AddressGuard* guard = nullptr;
@@ -46,7 +62,7 @@ class Client {
     Pool::Stats pool;
   };
 
-  Client(net::Resolver& resolver, const Options& options);
+  Client(net::Resolver& resolver, Options options);
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
   ~Client();
@@ -66,19 +82,41 @@ class Client {
  private:
   friend void intrusive_ptr_release(Origin* origin) noexcept;
   using ConnectionPtr = std::unique_ptr<Connection>;
-  enum class Resend : std::uint8_t { kNo, kYes };
+  /// What dialling came to: one of the two.
+  struct Opened {
+    ConnectionPtr own;
+    Multiplexed* shared = nullptr;
+  };
+  /// Which connection will do.
+  enum class Want : std::uint8_t {
+    kFresh,      ///< none that was idle: one of them has just failed
+    kSafe,       ///< only one that is surely alive
+    kResendable  ///< any
+  };
 
   Task<Result<Response>> fetch_once(Request& request);
-  Task<Result<ConnectionPtr>> open(Request& request);
+  Task<Result<ExchangePtr>> acquire(Request& request, Want want);
+  Task<Result<ExchangePtr>> acquire_own(Request& request, Want want);
+  Task<Result<ExchangePtr>> dial_shared(Request& request);
+  Task<Result<void>> wait_for_stream(Request& request);
+  Task<Result<Semaphore::Permit>> permit(Semaphore& semaphore, Request& request);
+  [[nodiscard]] ExchangePtr open_stream(Multiplexed& connection, Request& request);
+  Task<Result<Opened>> open(Request& request);
+  Task<Result<Opened>> dial(Request& request, Semaphore::Permit place);
   Task<Result<std::vector<net::SocketAddress>>> addresses_of(const Origin& origin);
-  Task<Result<void>> exchange(Connection& connection, Request& request);
+  Task<Result<void>> read_head(ClientExchange& exchange, Request& request);
+  [[nodiscard]] bool prepare_resend(const ClientExchange& failed, Request& request,
+                                    const Error& error, bool unsent, unsigned resends);
   [[nodiscard]] const net::AddressGuard* guard_of(const Origin& origin) const noexcept;
   void forget(Origin& origin) noexcept;
 
   net::Resolver& resolver_;
   const Options options_;
   const net::AddressGuard default_guard_;
+  Semaphore dials_;
+  Semaphore places_;  // of open connections
   std::map<OriginSpec, std::unique_ptr<Origin>> origins_;
+  std::map<OriginSpec, OriginFacts> facts_;  // of origins that are forgotten
   std::vector<std::pair<net::TlsClient::Options, std::unique_ptr<net::TlsClient>>> tls_;
   Stats stats_;
   Pool pool_;  // last: its connections refer to the origins

@@ -1,13 +1,15 @@
-// Where requests go: everything that makes two connections different, and the idle connections to
-// it.
+// Where requests go: everything that makes two connections different, the connections to it that
+// can take a request, and what was learned of whoever is there.
 //
 // Ownership: counted by its connections and by whoever sends to it (OriginPtr, not atomic); when
 // the last one lets go the client forgets it. Thread rule: one io thread.
 #pragma once
 
+#include "client/close_times.hpp"
 #include "net/address.hpp"
 #include "net/tls_context.hpp"
 #include "runtime/deadline_wheel.hpp"
+#include "runtime/semaphore.hpp"
 
 #include <compare>
 #include <cstdint>
@@ -21,9 +23,20 @@ namespace millrace::client {
 
 class Client;
 class Connection;
+class Multiplexed;
+
+/// Which HTTP is spoken there.
+enum class HttpChoice : std::uint8_t {
+  kHttp1,
+  /// What ALPN says; without TLS HTTP/1.1.
+  kNegotiate,
+  /// HTTP/2 only; without TLS by prior knowledge ("h2c", RFC 9113 section 3.3).
+  kHttp2,
+};
 
 struct OriginSpec {
   bool tls = false;
+  HttpChoice http = HttpChoice::kHttp1;
   /// Host name or IP literal without brackets; empty with unix_path.
   std::string host;
   std::uint16_t port = 80;
@@ -38,12 +51,67 @@ struct OriginSpec {
 };
 
 /// What a connection pool lists connections by.
+using SharedHook =
+    boost::intrusive::list_base_hook<boost::intrusive::tag<struct SharedTag>,
+                                     boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 using IdleHook =
     boost::intrusive::list_base_hook<boost::intrusive::tag<struct IdleTag>,
                                      boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 using OldestHook =
     boost::intrusive::list_base_hook<boost::intrusive::tag<struct OldestTag>,
                                      boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+
+/// What experience says of an origin. Kept for a while after the last connection to it.
+struct OriginFacts {
+  enum class Speaks : std::uint8_t { kUnknown, kHttp1, kHttp2 } speaks = Speaks::kUnknown;
+  CloseTimes closes;
+};
+
+/// Requests that wait for a stream of an HTTP/2 connection, which somebody else dials or uses.
+class StreamQueue {
+ public:
+  class Wait final : public QueuedWaiter {
+   public:
+    explicit Wait(StreamQueue& q) noexcept : queue_(q) {}
+    bool await_ready() const noexcept { return false; }
+    template <class P>
+    bool await_suspend(std::coroutine_handle<P> h) noexcept {
+      if (!suspend(h)) return false;
+      ++queue_.size_;
+      queue_.list_.push(*this);
+      return true;
+    }
+    /// Look again; or the dial that was waited for has failed.
+    [[nodiscard]] Result<void> await_resume() const noexcept {
+      if (was_cancelled()) return fail(cancel_reason());
+      return outcome_;
+    }
+
+   private:
+    friend StreamQueue;
+    void detach() noexcept override {
+      --queue_.size_;
+      unlink();
+    }
+    StreamQueue& queue_;
+    Result<void> outcome_;
+  };
+
+  [[nodiscard]] Wait wait() noexcept { return Wait(*this); }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  /// The first `count` look again.
+  void wake(std::size_t count, const Result<void>& outcome = {}) noexcept {
+    for (; count != 0 && size_ != 0; --count, --size_) {
+      auto* first = static_cast<Wait*>(list_.pop());
+      first->outcome_ = outcome;
+      first->wake();
+    }
+  }
+
+ private:
+  WaitQueue list_;
+  std::size_t size_ = 0;
+};
 
 class Origin {
  public:
@@ -58,6 +126,13 @@ class Origin {
   [[nodiscard]] const std::optional<net::SocketAddress>& fixed_address() const noexcept {
     return fixed_address_;
   }
+  /// May a connection carry many requests at once, as far as is known?
+  [[nodiscard]] bool may_share() const noexcept {
+    if (spec_.http == HttpChoice::kHttp2) return true;
+    return spec_.http == HttpChoice::kNegotiate && spec_.tls &&
+           facts_.speaks != OriginFacts::Speaks::kHttp1;
+  }
+  [[nodiscard]] OriginFacts& facts() noexcept { return facts_; }
   /// nullptr: plain.
   [[nodiscard]] net::TlsClient* tls() const noexcept { return tls_; }
   [[nodiscard]] Client& client() const noexcept { return client_; }
@@ -70,17 +145,27 @@ class Origin {
 
  private:
   friend Client;
+  friend Multiplexed;
   friend class Pool;
   friend void intrusive_ptr_add_ref(Origin* origin) noexcept { ++origin->uses_; }
   friend void intrusive_ptr_release(Origin* origin) noexcept;
 
-  Origin(Client& client, OriginSpec spec, net::TlsClient* tls);
+  Origin(Client& client, OriginSpec spec, net::TlsClient* tls, std::size_t exchanges_max);
 
   Client& client_;
   const OriginSpec spec_;
   const std::string name_;
   const std::optional<net::SocketAddress> fixed_address_;
   net::TlsClient* const tls_;
+  OriginFacts facts_;
+  /// HTTP/1.1 exchanges under way, and with them connections.
+  Semaphore exchanges_;
+  StreamQueue streams_;
+  std::size_t shared_dials_ = 0;
+  std::size_t shared_count_ = 0;
+  boost::intrusive::list<Multiplexed, boost::intrusive::base_hook<SharedHook>,
+                         boost::intrusive::constant_time_size<false>>
+      shared_;
   std::size_t uses_ = 0;
   std::size_t idle_count_ = 0;
   std::size_t idle_count_max_ = SIZE_MAX;

@@ -23,37 +23,46 @@ Duration granted_by(const http::Fields& fields) noexcept {
   return granted;
 }
 
-// What is safe of what was granted: the answer's way to us, and the server's timer, take their
-// share.
-Duration safe_part(Duration granted) noexcept {
-  const Duration margin = std::max<Duration>(std::chrono::milliseconds(500), granted / 10);
-  return std::max(granted - margin, granted / 2);
-}
-
 }  // namespace
 
-Connection::Connection(Pool& pool, OriginPtr origin, net::Stream stream,
-                       const h1::ClientConnection::Options& options, std::string target)
-    : http(std::move(stream), options),
+Connection::Connection(Pool& pool, OriginPtr origin, net::Stream stream, const Options& options,
+                       std::string target, Semaphore::Permit open)
+    : h1::ClientConnection(std::move(stream), options),
       pool_(pool),
       origin_(std::move(origin)),
       target_(std::move(target)),
-      opened_(IoThread::current().coarse_now()) {}
+      expires_(pool.expiry()),
+      open_(std::move(open)) {}
+
+void Connection::give_back() noexcept {
+  pool_.give_back(std::unique_ptr<Connection>(this));
+}
 
 void Connection::descriptor_ready() noexcept {
   pool_.idle_event(*this);
 }
 
-Pool::~Pool() {
-  clear();
+// Each lives for a little less than the last one: no random numbers needed.
+TimePoint Pool::expiry() noexcept {
+  constexpr std::uint64_t kSteps = 16;
+  const Duration jitter = options_.age_max / (10 * kSteps) * (expiries_++ % kSteps);
+  return after(IoThread::current().coarse_now(), options_.age_max - jitter);
 }
 
 Duration Pool::age_limit(const Connection& connection, bool resendable) const noexcept {
   const Duration unknown = resendable ? options_.idle_age : options_.idle_age_unsafe;
-  const Duration safe = connection.granted_ < Duration::zero()
-                            ? unknown
-                            : std::min(safe_part(connection.granted_), options_.granted_max);
-  return std::min(safe, connection.origin_->idle_age_max_);
+  const Duration limit = connection.granted_ >= Duration::zero()
+                             ? CloseTimes::safe_part(connection.granted_)
+                             : connection.origin_->facts_.closes.limit(unknown);
+  return std::min({limit, options_.granted_max, connection.origin_->idle_age_max_});
+}
+
+// For longer than it will be used, where the server has not said when it closes.
+Duration Pool::watch_limit(const Connection& connection) const noexcept {
+  const Duration use = age_limit(connection, true);
+  if (connection.granted_ >= Duration::zero()) return use;
+  const Duration watch = std::max(options_.watch, 2 * connection.origin_->facts_.closes.longest());
+  return std::min({std::max(watch, use), options_.granted_max, connection.origin_->idle_age_max_});
 }
 
 void Pool::unlist(Connection& connection) noexcept {
@@ -65,7 +74,7 @@ void Pool::unlist(Connection& connection) noexcept {
 
 void Pool::discard(Connection& connection) noexcept {
   unlist(connection);
-  connection.http.stream().descriptor().unwatch(Direction::kRead, connection);
+  connection.stream().descriptor().unwatch(Direction::kRead, connection);
   doomed_.push_back(connection);
   IoThread::current().at_end_of_turn(*this);
 }
@@ -77,14 +86,15 @@ std::unique_ptr<Connection> Pool::take(Origin& origin, bool resendable) {
     // The others have been idle for longer still.
     if (now - freshest.parked_ > age_limit(freshest, resendable)) return nullptr;
     // The last look costs a system call; only who cannot try again has to take it.
-    if (!resendable && freshest.http.stream().peer_gone()) {
+    if (!resendable && freshest.stream().peer_gone()) {
       ++stats_.closed_by_peer;
       discard(freshest);
       continue;
     }
+    freshest.origin_->facts_.closes.open_after(now - freshest.parked_);
     unlist(freshest);
-    freshest.http.stream().descriptor().unwatch(Direction::kRead, freshest);
-    freshest.http.stream().clear_deadline(Direction::kRead);
+    freshest.stream().descriptor().unwatch(Direction::kRead, freshest);
+    freshest.stream().clear_deadline(Direction::kRead);
     ++stats_.reused;
     metrics::add(metrics::Metric::kUpstreamConnectionsReused);
     return std::unique_ptr<Connection>(&freshest);
@@ -93,13 +103,12 @@ std::unique_ptr<Connection> Pool::take(Origin& origin, bool resendable) {
 }
 
 void Pool::give_back(std::unique_ptr<Connection> connection) {
-  if (!connection->http.reusable() || !connection->http.drained()) return;
+  if (!connection->reusable() || !connection->drained()) return;
   const TimePoint now = Clock::now();
-  if (now - connection->opened_ > options_.age_max) return;
-  if (const Duration granted = granted_by(connection->http.fields()); granted >= Duration::zero())
+  if (now > connection->expires_) return;
+  if (const Duration granted = granted_by(connection->fields()); granted >= Duration::zero())
     connection->granted_ = granted;
-  const Duration limit = age_limit(*connection, true);
-  if (limit <= Duration::zero()) return;
+  if (watch_limit(*connection) <= Duration::zero()) return;
 
   Origin& origin = connection->origin();
   const std::size_t count_max = std::min(options_.idle_per_origin_max, origin.idle_count_max_);
@@ -111,39 +120,107 @@ void Pool::give_back(std::unique_ptr<Connection> connection) {
     ++stats_.evicted;
     discard(oldest_.front());
   }
-  park(*connection.release(), now, limit);
+  park(*connection.release(), now);
 }
 
-void Pool::park(Connection& connection, TimePoint now, Duration limit) noexcept {
-  connection.http.reset();
+void Pool::park(Connection& connection, TimePoint now) noexcept {
+  connection.reset();
   connection.parked_ = now;
   connection.origin_->idle_.push_front(connection);
   ++connection.origin_->idle_count_;
   oldest_.push_back(connection);
   ++stats_.idle;
-  connection.http.stream().set_deadline(Direction::kRead, limit, Errc::kIdleTimeout);
-  connection.http.stream().descriptor().watch(Direction::kRead, connection);
+  connection.stream().set_deadline(Direction::kRead, watch_limit(connection), Errc::kIdleTimeout);
+  connection.stream().descriptor().watch(Direction::kRead, connection);
+  connection.in_use_.release();
 }
 
 void Pool::idle_event(Connection& connection) noexcept {
-  net::Stream& stream = connection.http.stream();
+  net::Stream& stream = connection.stream();
+  const Duration idle = Clock::now() - connection.parked_;
+  CloseTimes& closes = connection.origin_->facts_.closes;
   if (stream.descriptor().timed_out(Direction::kRead)) {
+    closes.open_after(idle);
     ++stats_.expired;
     return discard(connection);
   }
-  if (connection.http.still_idle()) return stream.descriptor().watch(Direction::kRead, connection);
+  if (connection.still_idle()) return stream.descriptor().watch(Direction::kRead, connection);
+  closes.closed_after(idle);
   ++stats_.closed_by_peer;
   discard(connection);
+}
+
+bool Pool::evict_one() noexcept {
+  if (oldest_.empty()) return false;
+  ++stats_.evicted;
+  discard(oldest_.front());
+  return true;
+}
+
+// --- HTTP/2 ---
+
+Multiplexed* Pool::find_shared(Origin& origin) noexcept {
+  const TimePoint now = IoThread::current().coarse_now();
+  for (auto at = origin.shared_.begin(); at != origin.shared_.end();) {
+    Multiplexed& connection = *at++;
+    if (now > connection.expires_) {
+      connection.http().close_gracefully();
+      continue;
+    }
+    if (connection.http().room() != 0) return &connection;
+  }
+  return nullptr;
+}
+
+void Pool::add_shared(std::unique_ptr<Multiplexed> connection) noexcept {
+  Multiplexed& added = *connection.release();
+  added.origin().shared_.push_front(added);
+  ++added.origin().shared_count_;
+  shared_.push_back(added);
+  ++stats_.shared;
+}
+
+// It may be on the stack.
+void Pool::shared_ended(Multiplexed& connection) noexcept {
+  if (!connection.SharedHook::is_linked()) return;
+  connection.SharedHook::unlink();
+  connection.OldestHook::unlink();
+  --connection.origin().shared_count_;
+  --stats_.shared;
+  doomed_shared_.push_back(connection);
+  IoThread::current().at_end_of_turn(*this);
+}
+
+// --- the end ---
+
+void Pool::end_of_turn() noexcept {
+  doomed_.clear_and_dispose(std::default_delete<Connection>());
+  doomed_shared_.clear_and_dispose(std::default_delete<Multiplexed>());
 }
 
 void Pool::clear() noexcept {
   while (!oldest_.empty()) {
     Connection& connection = oldest_.front();
     unlist(connection);
-    connection.http.stream().descriptor().unwatch(Direction::kRead, connection);
+    connection.stream().descriptor().unwatch(Direction::kRead, connection);
     doomed_.push_back(connection);
   }
+  for (auto at = shared_.begin(); at != shared_.end();) (at++)->http().close_gracefully();
+  doomed_.clear_and_dispose(std::default_delete<Connection>());
+}
+
+Pool::~Pool() {
+  clear();
   end_of_turn();
+  // Without an io thread nothing has said goodbye.
+  while (!shared_.empty()) {
+    Multiplexed& connection = shared_.front();
+    connection.OldestHook::unlink();
+    connection.SharedHook::unlink();
+    --connection.origin().shared_count_;
+    connection.over_ = true;
+    delete &connection;
+  }
 }
 
 }  // namespace millrace::client

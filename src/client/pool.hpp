@@ -1,12 +1,14 @@
-// Idle upstream connections of one io thread.
+// Upstream connections of one io thread that can take a request: idle ones (HTTP/1.1), and ones
+// with room for streams (HTTP/2).
 //
 // Keep-alive races: a server may close an idle connection at the moment in which it is used again.
 // So every parked connection is watched, and dropped at the first event; and it is used again only
-// while it is younger than what the server is known, or may be feared, to grant.
+// while it is younger than what the server is known, or may be feared, to grant (CloseTimes).
 //
-// Ownership: owns the parked connections. Thread rule: one io thread.
+// Ownership: owns the connections that nobody uses, and all of HTTP/2. Thread rule: one io thread.
 #pragma once
 
+#include "client/multiplexed.hpp"
 #include "client/origin.hpp"
 #include "h1/client_connection.hpp"
 #include "runtime/io_thread.hpp"
@@ -20,18 +22,21 @@ namespace millrace::client {
 
 class Pool;
 
-/// One connection and what the pool knows of it.
-class Connection final : public IdleHook, public OldestHook, ReadyWatcher {
+/// One HTTP/1.1 connection and what the pool knows of it. Given back it is parked or closed.
+class Connection final : public h1::ClientConnection,
+                         public IdleHook,
+                         public OldestHook,
+                         ReadyWatcher {
  public:
-  Connection(Pool& pool, OriginPtr origin, net::Stream stream,
-             const h1::ClientConnection::Options& options, std::string target);
+  Connection(Pool& pool, OriginPtr origin, net::Stream stream, const Options& options,
+             std::string target, Semaphore::Permit open);
 
-  h1::ClientConnection http;
-
+  void give_back() noexcept override;
   [[nodiscard]] Origin& origin() const noexcept { return *origin_; }
   /// The address that was dialled.
   [[nodiscard]] const std::string& target() const noexcept { return target_; }
-  [[nodiscard]] Pool& pool() const noexcept { return pool_; }
+  /// For as long as it is in use.
+  void hold(Semaphore::Permit permit) noexcept { in_use_ = std::move(permit); }
 
  private:
   friend Pool;
@@ -40,10 +45,12 @@ class Connection final : public IdleHook, public OldestHook, ReadyWatcher {
   Pool& pool_;
   const OriginPtr origin_;
   const std::string target_;
-  const TimePoint opened_;
+  const TimePoint expires_;
   TimePoint parked_;
   /// `Keep-Alive: timeout=`, as the last answer said; negative: it has never said.
   Duration granted_{-1};
+  Semaphore::Permit open_;
+  Semaphore::Permit in_use_;
 };
 
 class Pool final : TurnHook {
@@ -53,20 +60,27 @@ class Pool final : TurnHook {
     std::size_t idle_per_origin_max = 64;
     /// Kept per io thread, for all origins together: descriptors are what it costs.
     std::size_t idle_max = 1024;
-    /// How long a connection may have been idle for a request that can be sent again. uvicorn and
-    /// hypercorn close after 5 s.
+    /// How long a connection may have been idle for a request that can be sent again, while it is
+    /// not known when the server closes. uvicorn and hypercorn close after 5 s.
     Duration idle_age = std::chrono::seconds(4);
     /// The same for a request that must not be sent twice. gunicorn closes after 2 s.
     Duration idle_age_unsafe = std::chrono::seconds(1);
-    /// Cap on what a server grants by Keep-Alive.
+    /// Idle connections are watched for so long to learn when the server closes; twice as long when
+    /// it did not.
+    Duration watch = std::chrono::seconds(15);
+    /// Cap on all of these.
     Duration granted_max = std::chrono::seconds(60);
-    /// Older connections are not parked, so that a changed DNS answer is followed.
+    /// Older connections are not parked, so that a changed DNS answer is followed. Each lives for
+    /// nine to ten tenths of it, lest all are dialled anew at once.
     Duration age_max = std::chrono::minutes(10);
+    /// HTTP/2 connections per origin: more than one only when the others are full.
+    std::size_t shared_per_origin_max = 8;
   };
 
   struct Stats {
     std::size_t idle = 0;              ///< now
-    std::uint64_t reused = 0;          ///< taken out again
+    std::size_t shared = 0;            ///< now: of HTTP/2
+    std::uint64_t reused = 0;          ///< taken out again, or one more stream
     std::uint64_t expired = 0;         ///< grew too old while idle
     std::uint64_t closed_by_peer = 0;  ///< while idle
     std::uint64_t evicted = 0;         ///< over a limit
@@ -82,28 +96,47 @@ class Pool final : TurnHook {
   [[nodiscard]] std::unique_ptr<Connection> take(Origin& origin, bool resendable);
   /// Parks the connection when it can be used again, else closes it. Not while it is sending.
   void give_back(std::unique_ptr<Connection> connection);
-  /// Closes every idle connection.
+
+  /// An HTTP/2 connection with room; nullptr: none.
+  [[nodiscard]] Multiplexed* find_shared(Origin& origin) noexcept;
+  /// May one more be dialled? Never two at a time.
+  [[nodiscard]] bool may_share_more(const Origin& origin) const noexcept {
+    return origin.shared_dials_ == 0 && origin.shared_count_ < options_.shared_per_origin_max;
+  }
+  void add_shared(std::unique_ptr<Multiplexed> connection) noexcept;
+
+  /// Closes the connection that has been idle for longest. False: there is none.
+  bool evict_one() noexcept;
+  /// Closes every idle connection, and those of HTTP/2 once their streams have ended.
   void clear() noexcept;
+  /// When a connection made now should no longer be used.
+  [[nodiscard]] TimePoint expiry() noexcept;
+  [[nodiscard]] const Options& options() const noexcept { return options_; }
   [[nodiscard]] const Stats& stats() const noexcept { return stats_; }
 
  private:
   friend Connection;
-  void end_of_turn() noexcept override {
-    doomed_.clear_and_dispose(std::default_delete<Connection>());
-  }
+  friend Multiplexed;
+  void end_of_turn() noexcept override;
+  void shared_ended(Multiplexed& connection) noexcept;
   [[nodiscard]] Duration age_limit(const Connection& connection, bool resendable) const noexcept;
+  [[nodiscard]] Duration watch_limit(const Connection& connection) const noexcept;
   void unlist(Connection& connection) noexcept;
   void discard(Connection& connection) noexcept;
   void idle_event(Connection& connection) noexcept;
-  void park(Connection& connection, TimePoint now, Duration limit) noexcept;
+  void park(Connection& connection, TimePoint now) noexcept;
 
-  template <class Hook>
-  using List = boost::intrusive::list<Connection, boost::intrusive::base_hook<Hook>,
+  template <class T, class Hook>
+  using List = boost::intrusive::list<T, boost::intrusive::base_hook<Hook>,
                                       boost::intrusive::constant_time_size<false>>;
   const Options options_;
-  List<OldestHook> oldest_;  // all that are parked; the one parked first comes first
-  List<OldestHook> doomed_;  // dead, and possibly still on the stack: freed at the end of the turn
+  List<Connection, OldestHook> oldest_;  // all that are parked; the one parked first comes first
+  // Dead, and possibly still on the stack: freed at the end of the turn.
+  List<Connection, OldestHook> doomed_;
+  List<Multiplexed, OldestHook> shared_;
+  List<Multiplexed, OldestHook> doomed_shared_;
   Stats stats_;
+  std::uint64_t expiries_ = 0;
 };
 
 }  // namespace millrace::client

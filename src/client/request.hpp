@@ -3,10 +3,9 @@
 
 #include "client/origin.hpp"
 #include "client/timings.hpp"
-#include "h1/client_connection.hpp"
 #include "http/fields.hpp"
 #include "http/method.hpp"
-#include "millrace/body_source.hpp"
+#include "millrace/client_exchange.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -18,6 +17,8 @@ namespace millrace::client {
 /// Limits of the phases; the whole is the caller's (DeadlineScope). Under a second they are
 /// precise, from there on up to 200 ms late.
 struct Timeouts {
+  /// For its turn: a permit, a connection that somebody else dials or uses. kQueueTimeout.
+  Duration queue = std::chrono::seconds(5);
   /// For all addresses together; long enough for one lost SYN.
   Duration connect = std::chrono::seconds(2);
   Duration tls = std::chrono::seconds(10);
@@ -37,6 +38,7 @@ struct Trace {
   std::string target;     ///< address of the last connection: "127.0.0.1:8000", "unix:/path"
   unsigned attempts = 0;  ///< times that a request was begun to be sent
   bool reused = false;    ///< the last one went over a connection that had served before
+  http::Version version = http::Version::kHttp11;  ///< of the answer
   std::string tls_cause;  ///< why TLS failed: for the log only
 };
 
@@ -57,7 +59,7 @@ struct Request {
   /// nullptr: none.
   BodySource* body = nullptr;
   /// Told of interim answers; nullptr: nobody. Must live until fetch() returns.
-  h1::InterimSink* interim = nullptr;
+  InterimSink* interim = nullptr;
   Timeouts timeouts;
   /// Asks for gzip and undoes it: the caller sees plain bytes and no Content-Encoding. Without it
   /// bodies come as they are.

@@ -1,5 +1,7 @@
 #include "client/response.hpp"
 
+#include "runtime/io_thread.hpp"
+
 #include <cassert>
 #include <string>
 
@@ -11,14 +13,14 @@ constexpr std::size_t kSliceBytes = ByteBuffer::kMediumBytes;
 
 }  // namespace
 
-Response::Response(std::unique_ptr<Connection> connection, Request& request) noexcept
-    : connection_(std::move(connection)), request_(&request) {}
+Response::Response(ExchangePtr exchange, Request& request) noexcept
+    : exchange_(std::move(exchange)), request_(&request) {
+  request.trace.version = exchange_->version();
+}
 
 Response::~Response() {
-  if (connection_ == nullptr) return;
-  assert(!http().sending() && "await close() when the request had a body");
-  Pool& pool = connection_->pool();
-  pool.give_back(std::move(connection_));
+  assert((exchange_ == nullptr || !http().sending()) &&
+         "await close() when the request had a body");
 }
 
 Task<Result<Bytes>> Response::read_wire() {
@@ -87,10 +89,9 @@ Task<Result<Bytes>> Response::read() {
 }
 
 Task<void> Response::close() {
-  if (connection_ == nullptr) co_return;
+  if (exchange_ == nullptr) co_return;
   if (http().sending()) co_await http().stop();
-  Pool& pool = connection_->pool();
-  pool.give_back(std::move(connection_));
+  exchange_.reset();
 }
 
 }  // namespace millrace::client

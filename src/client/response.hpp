@@ -1,14 +1,15 @@
 // An answer: its head, and its body piece by piece.
 //
-// Ownership: holds the connection; destroying it (or close()) parks the connection when the body
-// was read to its end, else closes it. Views of the head live as long as the response, a piece
+// Ownership: holds the exchange; destroying it (or close()) gives it back: a connection is parked
+// when the body was read to its end, else closed. Views of the head live as long as the response, a piece
 // until the next read. When the request had a body, close() must be awaited before the body's
 // source dies, whatever happened. The Request must outlive it. Thread rule: one io thread.
 #pragma once
 
-#include "client/pool.hpp"
+#include "base/byte_buffer.hpp"
 #include "client/request.hpp"
 #include "coding/decoder.hpp"
+#include "millrace/client_exchange.hpp"
 
 #include <memory>
 
@@ -16,7 +17,7 @@ namespace millrace::client {
 
 class Response {
  public:
-  Response(std::unique_ptr<Connection> connection, Request& request) noexcept;
+  Response(ExchangePtr exchange, Request& request) noexcept;
   Response(Response&&) noexcept = default;
   Response& operator=(Response&&) = delete;
   ~Response();
@@ -55,12 +56,12 @@ class Response {
   [[nodiscard]] Task<void> close();
 
  private:
-  [[nodiscard]] h1::ClientConnection& http() const noexcept { return connection_->http; }
+  [[nodiscard]] ClientExchange& http() const noexcept { return *exchange_; }
   [[nodiscard]] Task<Result<Bytes>> read_wire();
   [[nodiscard]] Task<Result<Bytes>> read_decoded();
   [[nodiscard]] Result<Bytes> decode_some();
 
-  std::unique_ptr<Connection> connection_;
+  ExchangePtr exchange_;
   Request* request_;
   std::uint64_t received_bytes_ = 0;
   std::unique_ptr<coding::Decoder> decoder_;  // nullptr: bodies come as they are

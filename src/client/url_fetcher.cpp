@@ -50,6 +50,7 @@ void drop_credentials(http::Fields& fields) noexcept {
 Result<void> UrlFetcher::aim(const http::Url& url, Request& request) {
   if (options_.allow_host && !options_.allow_host(url.host)) return fail(Errc::kUrlRefused);
   auto origin = client_.origin({.tls = url.https,
+                                .http = client::HttpChoice::kNegotiate,
                                 .host = url.host,
                                 .port = url.port,
                                 .tls_options = url.https ? options_.tls : net::TlsClient::Options(),

@@ -265,6 +265,7 @@ std::string Target::authority() const {
 
 std::string Target::text() const {
   if (kind == Kind::kUnix) return "unix:" + host;
+  if (h2c) return "h2c://" + authority();
   return (tls ? "https://" : "http://") + authority();
 }
 
@@ -272,10 +273,13 @@ Parsed<Target> parse_target(std::string_view text) {
   if (text.starts_with("unix:")) return parse_unix_target(text.substr(5));
   if (text.starts_with("http://")) return parse_url_target(text, text.substr(7), false);
   if (text.starts_with("https://")) return parse_url_target(text, text.substr(8), true);
-  for (const std::string_view later : {"h2c://", "srv:"}) {
-    if (!text.starts_with(later)) continue;
-    return std::unexpected(quote(later) + " targets are known but not supported by this version");
+  if (text.starts_with("h2c://")) {
+    auto target = parse_url_target(text, text.substr(6), false);
+    if (target) target->h2c = true;
+    return target;
   }
+  if (text.starts_with("srv:"))
+    return std::unexpected(quote("srv:") + " targets are known but not supported by this version");
   std::string hint;
   if (text.starts_with('/')) hint = ", did you mean \"unix:" + std::string(text) + "\"?";
   if (const auto bare = parse_url_target(text, text, false); bare) {

@@ -66,6 +66,7 @@ struct Target {
   std::string
       host;  ///< lower-case name, literal address without brackets, or the path of the socket
   std::uint16_t port = 0;  ///< 0 for kUnix only
+  bool h2c = false;        ///< HTTP/2 without TLS, by prior knowledge
 
   [[nodiscard]] std::string text() const;
   /// What a Host field of its own would say: the default port is left out; "localhost" for kUnix.

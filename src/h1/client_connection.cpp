@@ -31,15 +31,21 @@ ClientConnection::~ClientConnection() {
 
 // --- sending ---
 
-Result<void> ClientConnection::send(const Outgoing& outgoing, const Timeouts& timeouts) {
+Result<void> ClientConnection::send(const OutgoingRequest& outgoing,
+                                    const ExchangeTimeouts& timeouts) {
   timeouts_ = timeouts;
   method_ = outgoing.method;
   interim_ = outgoing.interim;
-  upgrade_ = outgoing.line.upgrade;
+  upgrade_ = outgoing.upgrade;
   const http::BodyLength length =
       outgoing.body != nullptr ? outgoing.body->length() : http::BodyLength::none();
   ByteBuffer& buffer = out_.buffer();
-  write_request_head(buffer, outgoing.line, outgoing.fields, length, expects_body(outgoing.method));
+  write_request_head(buffer,
+                     {.method = outgoing.method_text,
+                      .target = outgoing.target,
+                      .host = outgoing.host,
+                      .upgrade = outgoing.upgrade},
+                     outgoing.fields, length, expects_body(outgoing.method));
   const bool has_body = !length.is_none() && !(length.is_known() && length.bytes == 0);
   if (has_body) {
     out_.queued();
@@ -174,7 +180,7 @@ Task<Result<void>> ClientConnection::read_head() {
 
 // RFC 9110 section 7.8: to what was asked for, and nothing else.
 bool ClientConnection::is_upgrade_answer() const noexcept {
-  return head_.status == 101 && !upgrade_.empty() && http::connection_options(fields_).upgrade &&
+  return status_ == 101 && !upgrade_.empty() && http::connection_options(fields_).upgrade &&
          fields_.count(http::FieldId::kUpgrade) == 1 &&
          http::iequals(fields_.value_or(http::FieldId::kUpgrade, {}), upgrade_);
 }
@@ -192,19 +198,22 @@ Result<bool> ClientConnection::take_head() {
     if (*size == 0) return false;
     scanner_.reset();
     fields_.clear();
-    if (const auto parsed = parse_response(in_.view().substr(0, *size), head_, fields_); !parsed)
+    RawResponse head;
+    if (const auto parsed = parse_response(in_.view().substr(0, *size), head, fields_); !parsed)
       return fail(parsed.error());
+    status_ = head.status;
+    version_ = head.version;
     const Result<http::BodyLength> length =
-        http::judge_response(head_.status, method_, head_.version, fields_, limits_);
+        http::judge_response(status_, method_, version_, fields_, limits_);
     if (!length) return fail(length.error());
     in_.skip(*size);
-    if (head_.status >= 200 || is_upgrade_answer()) {
-      length_ = head_.status == 101 ? http::BodyLength::until_close() : *length;
+    if (status_ >= 200 || is_upgrade_answer()) {
+      length_ = status_ == 101 ? http::BodyLength::until_close() : *length;
       break;
     }
     // Where no upgrade was asked for, 101 is no answer to anything.
-    if (head_.status == 101 || ++interims_ > interim_max_) return fail(Errc::kUpstreamBadMessage);
-    if (interim_ != nullptr) interim_->interim(head_.status, fields_);
+    if (status_ == 101 || ++interims_ > interim_max_) return fail(Errc::kUpstreamBadMessage);
+    if (interim_ != nullptr) interim_->interim(status_, fields_);
     if (in_.empty()) in_.clear();
     if (in_.empty()) return false;
   }
@@ -261,7 +270,7 @@ Task<Result<Bytes>> ClientConnection::read_body() {
 bool ClientConnection::reusable() const noexcept {
   return head_done_ && decoder_.done() && rest_.empty() && sent_all_ && !sending() && !ended_ &&
          stream_.is_open() && out_.held() == 0 && out_.status() &&
-         http::persists(head_.version, fields_);
+         http::persists(version_, fields_);
 }
 
 void ClientConnection::reset() noexcept {

@@ -31,6 +31,15 @@ bool is_unique(FieldId id) noexcept {
   return id == FieldId::kXRequestId || id == FieldId::kServerTiming;
 }
 
+bool is_secret(FieldId id) noexcept {
+  return id == FieldId::kAuthorization || id == FieldId::kCookie ||
+         id == FieldId::kProxyAuthorization;
+}
+
+bool expects_body(http::Method m) noexcept {
+  return m == http::Method::kPost || m == http::Method::kPut || m == http::Method::kPatch;
+}
+
 std::uint8_t* bytes_of(std::string_view text) noexcept {
   return reinterpret_cast<std::uint8_t*>(const_cast<char*>(text.data()));
 }
@@ -68,11 +77,29 @@ void HeadWriter::response(int status, const http::ResponseHead& head, bool with_
     has_date = has_date || f.id == FieldId::kDate;
   }
   if (!has_date) add("date", http::date_now(), kLiteralName);
-  if (!with_length || !http::says_length(head)) return;
-  char* const end =
-      std::to_chars(length_.data(), length_.data() + length_.size(), head.body.bytes).ptr;
+  if (with_length && http::says_length(head)) add_length(head.body.bytes);
+}
+
+void HeadWriter::add_length(std::uint64_t bytes) {
+  char* const end = std::to_chars(length_.data(), length_.data() + length_.size(), bytes).ptr;
   add("content-length", {length_.data(), static_cast<std::size_t>(end - length_.data())},
       kLiteralName);
+}
+
+void HeadWriter::request(const OutgoingRequest& request, std::string_view scheme,
+                         http::BodyLength length) {
+  add(":method", request.method_text, kLiteralName);
+  add(":scheme", scheme, kLiteralName);
+  add(":authority", request.host, kLiteralName);
+  add(":path", request.target, kLiteralName);
+  for (const http::Field& f : request.fields) {
+    if (is_secret(f.id))
+      add(http::lower_field_name(f.id), f.value, kLiteralName | NGHTTP2_NV_FLAG_NO_INDEX);
+    else
+      add(f);
+  }
+  if (length.is_known() && (length.bytes != 0 || expects_body(request.method)))
+    add_length(length.bytes);
 }
 
 void HeadWriter::tunnel(const http::ResponseHead& head) {

@@ -6,9 +6,11 @@
 
 #include "h2/nghttp2.hpp"
 #include "http/head.hpp"
+#include "millrace/client_exchange.hpp"
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 
 #include <boost/container/small_vector.hpp>
 
@@ -27,12 +29,16 @@ class HeadWriter {
   /// The answer to an extended CONNECT: the tunnel is open (RFC 8441 section 5).
   void tunnel(const http::ResponseHead& head);
   void trailers(const http::Fields& fields);
+  /// A request head, its pseudo-fields in front. `length` known gives Content-Length. What may be
+  /// secret is kept out of the table, which the requests of many clients share.
+  void request(const OutgoingRequest& request, std::string_view scheme, http::BodyLength length);
 
   [[nodiscard]] const nghttp2_nv* data() const noexcept { return list_.data(); }
   [[nodiscard]] std::size_t size() const noexcept { return list_.size(); }
 
  private:
   void add_status(int status) noexcept;
+  void add_length(std::uint64_t bytes);
   void add(const http::Field& field);
   void add(std::string_view name, std::string_view value, std::uint8_t flags);
 

@@ -16,6 +16,12 @@ inline constexpr std::size_t kLiveStreamsMax = 2 * kStreamsMax;
 inline constexpr std::int32_t kStreamWindowBytes = 256 * 1024;
 /// The same for all bodies of a connection: what unread bodies can cost us.
 inline constexpr std::int32_t kConnectionWindowBytes = 1024 * 1024;
+/// How much of one answer of an upstream may be on its way before its reader has taken any: 20 MB/s
+/// at 50 ms.
+inline constexpr std::int32_t kAnswerWindowBytes = 1024 * 1024;
+/// The same for all answers on a connection. Given back at once: a slow reader costs its own
+/// stream's window, not the others'.
+inline constexpr std::int32_t kAnswersWindowBytes = 16 * 1024 * 1024;
 /// A piece of an answer up to here is copied, so that its writer need not wait.
 inline constexpr std::size_t kGatherBytes = 16 * 1024;
 /// Answers that lie in memory because their client does not take them: over that, no handler is

@@ -4,6 +4,7 @@
 #include "net/tls_openssl.hpp"
 
 #include <cstring>
+#include <span>
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -71,10 +72,25 @@ bool expect_name(SSL* ssl, const std::string& name, bool verify) {
 
 }  // namespace
 
+std::span<const unsigned char> alpn_of(TlsClient::Options::Alpn alpn) noexcept {
+  using enum TlsClient::Options::Alpn;
+  const std::span<const unsigned char> both(detail::kAlpnHttp2AndHttp1);
+  switch (alpn) {
+    case kHttp2:
+      return both.first(3);
+    case kBoth:
+      return both;
+    case kHttp1:
+      break;
+  }
+  return detail::kAlpnHttp1;
+}
+
 std::expected<TlsClient, std::string> TlsClient::make(const Options& options) {
   detail::SslContext context = detail::make_ssl_context(::TLS_client_method());
   if (context == nullptr) return std::unexpected("TLS: " + detail::take_openssl_error());
-  ::SSL_CTX_set_alpn_protos(context.get(), detail::kAlpnHttp1.data(), detail::kAlpnHttp1.size());
+  const std::span<const unsigned char> alpn = alpn_of(options.alpn);
+  ::SSL_CTX_set_alpn_protos(context.get(), alpn.data(), static_cast<unsigned>(alpn.size()));
   ::SSL_CTX_set_verify(context.get(), options.verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
   if (!options.ca_file.empty()) {
     if (::SSL_CTX_load_verify_file(context.get(), options.ca_file.c_str()) != 1)

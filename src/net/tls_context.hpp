@@ -1,4 +1,4 @@
-// TLS towards upstreams: TLS 1.2 or newer, AEAD ciphers with forward secrecy only, ALPN http/1.1.
+// TLS towards upstreams: TLS 1.2 or newer, AEAD ciphers with forward secrecy only.
 //
 // One context per io thread: OpenSSL's reference counts and locks hurt across threads. Errors at
 // making one are texts fit for "FILE: why" lines of the configuration and of start-up.
@@ -8,6 +8,7 @@
 #pragma once
 
 #include <compare>
+#include <cstdint>
 #include <expected>
 #include <memory>
 #include <string>
@@ -33,6 +34,8 @@ class TlsClient {
     std::string ca_file;
     /// Off: encrypted, but with anybody. Only where the operator says so.
     bool verify = true;
+    /// What is offered by ALPN (RFC 7301).
+    enum class Alpn : std::uint8_t { kHttp1, kHttp2, kBoth } alpn = Alpn::kHttp1;
     friend std::strong_ordering operator<=>(const Options&, const Options&) = default;
   };
 

@@ -54,7 +54,7 @@ void fill_request(const Exchange& exchange, const Upstream::Options& options, Re
 
 /// RFC 9110 section 15.2: interim answers are passed on, but for 100, which nobody asked this
 /// upstream for: the client's codec says it when the body is read.
-class PassInterim final : public h1::InterimSink {
+class PassInterim final : public InterimSink {
  public:
   explicit PassInterim(Exchange& exchange) noexcept : exchange_(exchange) {}
   void interim(int status, const http::Fields& fields) override {

@@ -114,10 +114,10 @@ Task<std::vector<Answer>> converse(int fd, char asked) {
     if (asked == 'S') body = &streamed;
     const http::Method method = method_of(asked);
     const auto sent = connection.send({.method = method,
-                                       .line = {.method = http::method_name(method),
-                                                .target = "/",
-                                                .host = "a",
-                                                .upgrade = asked == 'U' ? "websocket" : ""},
+                                       .method_text = http::method_name(method),
+                                       .target = "/",
+                                       .host = "a",
+                                       .upgrade = asked == 'U' ? "websocket" : "",
                                        .fields = fields,
                                        .body = body},
                                       {});

@@ -1,0 +1,164 @@
+#include "base/metrics.hpp"
+#include "client/client.hpp"
+
+namespace millrace::client {
+
+namespace {
+
+Task<Result<Semaphore::Permit>> take_permit(Semaphore& semaphore) {
+  co_return co_await semaphore.acquire();
+}
+
+Task<Result<void>> wait_in(StreamQueue& queue) {
+  co_return co_await queue.wait();
+}
+
+}  // namespace
+
+Task<Result<std::vector<net::SocketAddress>>> Client::addresses_of(const Origin& origin) {
+  std::vector<net::SocketAddress> out;
+  std::vector<net::IpAddress> list;
+  if (origin.fixed_address()) {
+    out.push_back(*origin.fixed_address());
+    if (!out.front().is_unix()) list.push_back(out.front().ip());
+  } else {
+    Result<net::Addresses> resolved = co_await resolver_.resolve(origin.spec().host);
+    if (!resolved) co_return fail(resolved.error());
+    list = std::move(resolved->list);
+    for (const net::IpAddress& ip : list) out.emplace_back(ip, origin.spec().port);
+  }
+  if (const net::AddressGuard* guard = guard_of(origin))
+    if (const auto ok = guard->check(list, origin.spec().port); !ok) co_return fail(ok.error());
+  co_return out;
+}
+
+Task<Result<Client::Opened>> Client::dial(Request& request, Semaphore::Permit place) {
+  Origin& origin = *request.origin;
+  Trace& trace = request.trace;
+  const auto addresses = co_await addresses_of(origin);
+  if (!origin.fixed_address()) trace.timings.end(Phase::kDns);
+  if (!addresses) co_return fail(addresses.error());
+
+  const OriginSpec& spec = origin.spec();
+  const net::DialOptions options{
+      .connect_timeout = request.timeouts.connect,
+      .guard = guard_of(origin),
+      .tls = origin.tls(),
+      .tls_name = spec.tls_name.empty() ? spec.host : spec.tls_name,
+      .tls_timeout = request.timeouts.tls,
+  };
+  net::DialReport report;
+  Result<net::Stream> stream = co_await net::dial(*addresses, options, report);
+  trace.timings.end(Phase::kConnect, report.connected);
+  if (origin.tls() != nullptr) trace.timings.end(Phase::kTls);
+  trace.target = report.peer.to_string();
+  trace.tls_cause = std::move(report.tls_cause);
+  if (!stream) co_return fail(stream.error());
+  ++stats_.opened;
+  metrics::add(metrics::Metric::kUpstreamConnections);
+  const bool http2 = spec.http == HttpChoice::kHttp2 || stream->alpn() == "h2";
+  origin.facts_.speaks = http2 ? OriginFacts::Speaks::kHttp2 : OriginFacts::Speaks::kHttp1;
+  Opened opened;
+  if (!http2) {
+    opened.own = std::make_unique<Connection>(pool_, request.origin, std::move(*stream),
+                                              options_.connection, trace.target, std::move(place));
+    co_return opened;
+  }
+  h2::ClientConnection::Options multiplexed = options_.multiplexed;
+  multiplexed.https = spec.tls;
+  auto made = std::make_unique<Multiplexed>(pool_, request.origin, std::move(*stream), multiplexed,
+                                            trace.target, std::move(place));
+  opened.shared = made.get();
+  pool_.add_shared(std::move(made));
+  co_return opened;
+}
+
+Task<Result<Client::Opened>> Client::open(Request& request) {
+  const Result<Semaphore::Permit> dialling = co_await permit(dials_, request);
+  if (!dialling) co_return fail(dialling.error());
+  if (places_.free() == 0) (void)pool_.evict_one();
+  Result<Semaphore::Permit> place = co_await permit(places_, request);
+  if (!place) co_return fail(place.error());
+  co_return co_await dial(request, std::move(*place));
+}
+
+// --- waiting for one's turn ---
+
+Task<Result<Semaphore::Permit>> Client::permit(Semaphore& semaphore, Request& request) {
+  if (semaphore.free() != 0) co_return co_await semaphore.acquire();
+  if (semaphore.waiting() >= options_.waiting_per_origin_max) co_return fail(Errc::kQueueFull);
+  DeadlineScope limit(Errc::kQueueTimeout, request.timeouts.queue);
+  Result<Semaphore::Permit> taken = co_await in_scope(limit.scope(), take_permit(semaphore));
+  request.trace.timings.end(Phase::kQueue);
+  co_return taken;
+}
+
+Task<Result<void>> Client::wait_for_stream(Request& request) {
+  StreamQueue& queue = request.origin->streams_;
+  if (queue.size() >= options_.waiting_per_origin_max) co_return fail(Errc::kQueueFull);
+  DeadlineScope limit(Errc::kQueueTimeout, request.timeouts.queue);
+  const Result<void> woken = co_await in_scope(limit.scope(), wait_in(queue));
+  request.trace.timings.end(Phase::kQueue);
+  co_return woken;
+}
+
+// --- a connection to send on ---
+
+ExchangePtr Client::open_stream(Multiplexed& connection, Request& request) {
+  request.trace.target = connection.target();
+  request.trace.reused = connection.http().opened() != 0;
+  return connection.http().open();
+}
+
+// Whoever waits for the same gets what this dial comes to: a stream, or its failure.
+Task<Result<ExchangePtr>> Client::dial_shared(Request& request) {
+  const OriginPtr origin = request.origin;
+  ++origin->shared_dials_;
+  Result<Opened> opened = co_await open(request);
+  --origin->shared_dials_;
+  if (!opened) {
+    const Error error = opened.error();
+    // What befell this request alone, its deadline or its client's end, is no answer for others.
+    if (error.info().fault == Fault::kUpstream)
+      origin->streams_.wake(SIZE_MAX, fail(error));
+    else
+      origin->streams_.wake(1);
+    co_return fail(error);
+  }
+  origin->streams_.wake(SIZE_MAX);
+  request.trace.reused = false;
+  if (opened->shared == nullptr) co_return ExchangePtr(opened->own.release());
+  co_return open_stream(*opened->shared, request);
+}
+
+Task<Result<ExchangePtr>> Client::acquire_own(Request& request, Want want) {
+  Result<Semaphore::Permit> permitted = co_await permit(request.origin->exchanges_, request);
+  if (!permitted) co_return fail(permitted.error());
+  ConnectionPtr connection;
+  if (want != Want::kFresh)
+    connection = pool_.take(*request.origin, want == Want::kResendable);
+  request.trace.reused = connection != nullptr;
+  if (connection == nullptr) {
+    Result<Opened> opened = co_await open(request);
+    if (!opened) co_return fail(opened.error());
+    if (opened->shared != nullptr) co_return open_stream(*opened->shared, request);
+    connection = std::move(opened->own);
+  }
+  request.trace.target = connection->target();
+  connection->hold(std::move(*permitted));
+  co_return ExchangePtr(connection.release());
+}
+
+Task<Result<ExchangePtr>> Client::acquire(Request& request, Want want) {
+  Origin& origin = *request.origin;
+  while (origin.may_share()) {
+    if (Multiplexed* connection = pool_.find_shared(origin))
+      co_return open_stream(*connection, request);
+    if (pool_.may_share_more(origin)) co_return co_await dial_shared(request);
+    if (const auto woken = co_await wait_for_stream(request); !woken)
+      co_return fail(woken.error());
+  }
+  co_return co_await acquire_own(request, want);
+}
+
+}  // namespace millrace::client
