@@ -32,8 +32,7 @@ ClientConnection::ClientConnection(net::Stream stream, const Options& options, H
       output_(stream_, options.write_stall),
       session_(make_session(*this)),
       frames_(kFrameBudget, IoThread::current().coarse_now()),
-      idle_since_(IoThread::current().coarse_now()),
-      heard_at_(idle_since_) {
+      heard_at_(IoThread::current().coarse_now()) {
   output_.set_source(*this);
   write_failure_.enter(*this);
   output_.on_failure(&write_failure_);
@@ -76,6 +75,7 @@ ExchangePtr ClientConnection::open() {
   auto* stream = new ClientStream(*this);
   streams_.push_back(*stream);
   ++streams_count_;
+  ++held_;
   ++opened_;
   const TimePoint now = IoThread::current().coarse_now();
   if (opened_ > 1 && now - heard_at_ > options_.ping_on_reuse_after) ping();
@@ -89,7 +89,7 @@ void ClientConnection::forget(ClientStream& stream) noexcept {
 }
 
 void ClientConnection::stream_left(ClientStream* stream) noexcept {
-  idle_since_ = IoThread::current().coarse_now();
+  --held_;
   if (stream != nullptr) forget(*stream);
   host_.connection_changed(*this);
 }
@@ -104,7 +104,7 @@ void ClientConnection::close_gracefully() noexcept {
   if (dead_ || goaway_) return;
   goaway_ = true;
   ::nghttp2_submit_goaway(raw(), NGHTTP2_FLAG_NONE, 0, NGHTTP2_NO_ERROR, nullptr, 0);
-  if (streams_count_ != 0) return queued();
+  if (held_ != 0) return queued();
   output_.flush();
   end(Errc::kUpstreamClosed);
 }
@@ -130,6 +130,10 @@ void ClientConnection::stop(Errc reason) noexcept {
 void ClientConnection::Closer::end_of_turn() noexcept {
   connection.output_.buffer().clear();  // must not be flushed into a closed stream
   connection.stream_.close();
+}
+
+void ClientConnection::Ender::end_of_turn() noexcept {
+  connection.end(connection.goaway_ ? Errc::kUpstreamClosed : connection.fault_);
 }
 
 void ClientConnection::ping() noexcept {
@@ -181,12 +185,7 @@ void ClientConnection::feed(std::string_view bytes) {
     return end(fault_);
   }
   queued();
-  // nghttp2 has found fault with the peer and says GOAWAY, or the peer has said it.
-  if (::nghttp2_session_want_read(raw()) == 0) {
-    output_.flush();
-    return end(goaway_ ? Errc::kUpstreamClosed : fault_);
-  }
-  if (is_over()) return end(Errc::kUpstreamClosed);
+  if (is_over()) end(Errc::kUpstreamClosed);
 }
 
 void ClientConnection::spend(double tokens) noexcept {
@@ -298,7 +297,10 @@ bool ClientConnection::refill(ByteBuffer& to) noexcept {
     if (more) to.append({reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(size)});
   }
   batch_ = nullptr;
-  return ::nghttp2_session_want_write(raw()) != 0;
+  more = ::nghttp2_session_want_write(raw()) != 0;
+  // The peer's GOAWAY, or ours since nghttp2 has found fault with the peer, was the last word.
+  if (!more && ::nghttp2_session_want_read(raw()) == 0) IoThread::current().at_end_of_turn(ender_);
+  return more;
 }
 
 }  // namespace millrace::h2

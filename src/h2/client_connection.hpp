@@ -72,8 +72,6 @@ class ClientConnection final : net::OutputSource, ReadyWatcher, Cancellable {
   [[nodiscard]] bool is_over() const noexcept { return streams_count_ == 0 && !takes_streams(); }
   /// Streams opened so far.
   [[nodiscard]] std::uint64_t opened() const noexcept { return opened_; }
-  /// When the last stream was left, or the connection was made. Coarse.
-  [[nodiscard]] TimePoint idle_since() const noexcept { return idle_since_; }
 
   /// A stream for one exchange. Only with room().
   [[nodiscard]] ExchangePtr open();
@@ -116,6 +114,12 @@ class ClientConnection final : net::OutputSource, ReadyWatcher, Cancellable {
     ClientConnection& connection;
   };
 
+  struct Ender final : TurnHook {
+    explicit Ender(ClientConnection& c) noexcept : connection(c) {}
+    void end_of_turn() noexcept override;
+    ClientConnection& connection;
+  };
+
   void descriptor_ready() noexcept override;  // something to read
   void cancel() noexcept override { end(Errc::kUpstreamReset); }  // writing failed
   bool refill(ByteBuffer& to) noexcept override;
@@ -142,10 +146,11 @@ class ClientConnection final : net::OutputSource, ReadyWatcher, Cancellable {
   Budget frames_;
   Silence silence_{*this};
   Closer closer_{*this};
+  Ender ender_{*this};
   ByteBuffer* batch_ = nullptr;  // while refilling
-  TimePoint idle_since_;
   TimePoint heard_at_;
   std::size_t streams_count_ = 0;
+  std::size_t held_ = 0;  // by somebody
   std::uint64_t opened_ = 0;
   Errc fault_ = Errc::kUpstreamBadMessage;  // why feeding failed
   bool pinged_ = false;                     // and no byte came since
