@@ -1,12 +1,9 @@
 #include "proxy/reverse_proxy.hpp"
 
 #include "base/log.hpp"
-#include "http/ascii.hpp"
 #include "http/forward.hpp"
-#include "http/gate.hpp"
-#include "http/websocket.hpp"
 #include "millrace/body_source.hpp"
-#include "proxy/tunnel.hpp"
+#include "proxy/pass_on.hpp"
 
 #include <cstring>
 
@@ -15,8 +12,6 @@ namespace {
 
 using client::Request;
 using client::Response;
-
-constexpr std::string_view kPseudonym = "millrace";
 
 // Path and query as the gate normalised them. They mostly lie side by side in the client's own
 // head.
@@ -50,71 +45,6 @@ void fill_request(const Exchange& exchange, const Upstream::Options& options, Re
   http::add_via(head.version, kPseudonym, request.fields);
   if (!exchange.request_id.empty())
     request.fields.set(http::FieldId::kXRequestId, exchange.request_id);
-}
-
-/// RFC 9110 section 15.2: interim answers are passed on, but for 100, which nobody asked this
-/// upstream for: the client's codec says it when the body is read.
-class PassInterim final : public InterimSink {
- public:
-  explicit PassInterim(Exchange& exchange) noexcept : exchange_(exchange) {}
-  void interim(int status, const http::Fields& fields) override {
-    if (status == 100) return;
-    http::Fields passed;
-    http::forward_response(fields, passed);
-    exchange_.interim(status, passed);
-  }
-
- private:
-  Exchange& exchange_;
-};
-
-/// How long the answer's body is for the client's codec. Where the answer has none, what a GET
-/// would have got.
-http::BodyLength length_for_client(const Response& response, const Request& request) noexcept {
-  using Kind = http::BodyLength::Kind;
-  const bool head_only = request.method == http::Method::kHead || response.status() == 304;
-  http::BodyLength length = response.body_length();
-  if (head_only) {
-    const auto declared = http::declared_length(response.version(), response.fields());
-    length = declared && declared->kind != Kind::kUntilClose ? *declared : http::BodyLength::none();
-  }
-  return length.kind == Kind::kUntilClose ? http::BodyLength::unknown() : length;
-}
-
-/// Has the upstream really understood that this is a WebSocket (RFC 6455 section 4.1)?
-bool is_proven(const Exchange& exchange, const Response& response) {
-  if (!http::iequals(exchange.request.upgrade, "websocket")) return true;
-  const http::Field* key = exchange.request.fields.find("sec-websocket-key");
-  const http::Field* accept = response.fields().find("sec-websocket-accept");
-  return key != nullptr && accept != nullptr && accept->value == http::websocket_accept(key->value);
-}
-
-Task<Result<void>> pass_tunnel(Exchange& exchange, const Request& request, Response& response) {
-  if (!is_proven(exchange, response)) co_return fail(Errc::kUpstreamBadMessage);
-  {
-    http::ResponseHead head;
-    head.status = response.status();
-    http::forward_response(response.fields(), head.fields);
-    exchange.start(head);
-  }
-  co_return co_await run_tunnel(exchange, response, request.timeouts.tunnel);
-}
-
-Task<Result<void>> pass_response(Exchange& exchange, const Request& request, Response& response) {
-  {
-    http::ResponseHead head;
-    head.status = response.status();
-    head.body = length_for_client(response, request);
-    http::forward_response(response.fields(), head.fields);
-    exchange.start(head);
-  }
-  while (!response.done()) {
-    const Result<Bytes> piece = co_await response.read();
-    if (!piece) co_return fail(piece.error());
-    if (piece->empty()) break;
-    if (const auto written = co_await exchange.write(*piece); !written) co_return written;
-  }
-  co_return exchange.finish(response.trailers());
 }
 
 /// Nothing of the request has been sent, and it is the target that is to blame.
@@ -168,9 +98,7 @@ Task<Result<void>> ReverseProxy::forward(Exchange& exchange) {
   Result<Response> response = co_await fetch(exchange, request);
   if (!response) co_return fail(response.error());
   exchange.upstream.status = response->status();
-  const Result<void> passed = response->is_tunnel()
-                                  ? co_await pass_tunnel(exchange, request, *response)
-                                  : co_await pass_response(exchange, request, *response);
+  const Result<void> passed = co_await pass_answer(exchange, request, *response);
   co_await response->close();
   co_return passed;
 }

@@ -1,25 +1,10 @@
 #include "proxy/tunnel.hpp"
 
 #include "millrace/body_source.hpp"
-#include "runtime/io_thread.hpp"
+#include "proxy/idle_limit.hpp"
 
 namespace millrace::proxy {
 namespace {
-
-/// Ends the scope when nothing has passed for a while; each piece is a store.
-class IdleLimit final : Deadline {
- public:
-  explicit IdleLimit(Duration limit) : limit_(limit) { passed_something(); }
-  void passed_something() noexcept {
-    if (limit_ != Duration::max()) IoThread::current().arm(*this, limit_);
-  }
-  [[nodiscard]] Scope& scope() noexcept { return scope_; }
-
- private:
-  void expired() noexcept override { scope_.cancel(Errc::kUpstreamIdleTimeout); }
-  const Duration limit_;
-  Scope scope_;
-};
 
 /// The client's direction.
 class ClientSide final : public BodySource {

@@ -1,0 +1,35 @@
+// The answer's half of proxying: what an upstream said, passed on to the client as it comes.
+//
+// Thread rule: one io thread.
+#pragma once
+
+#include "client/response.hpp"
+#include "millrace/exchange.hpp"
+
+#include <string_view>
+
+namespace millrace::proxy {
+
+/// Our name in Via.
+inline constexpr std::string_view kPseudonym = "millrace";
+
+/// RFC 9110 section 15.2: interim answers are passed on, but for 100, which nobody asked this
+/// upstream for: the client's codec says it when the body is read.
+class PassInterim final : public InterimSink {
+ public:
+  explicit PassInterim(Exchange& exchange) noexcept : exchange_(exchange) {}
+  void interim(int status, const http::Fields& fields) override;
+
+ private:
+  Exchange& exchange_;
+};
+
+/// Head, body and trailers, or the tunnel that an answer of 101 opens. `location` replaces the
+/// Location field; empty: as it came. The caller closes the response, whatever happened. Errors:
+/// those of Response::read and Exchange::write; kUpstreamBadMessage for a 101 to a WebSocket that
+/// does not prove it.
+[[nodiscard]] Task<Result<void>> pass_answer(Exchange& exchange, const client::Request& request,
+                                             client::Response& response,
+                                             std::string_view location = {});
+
+}  // namespace millrace::proxy
