@@ -10,8 +10,10 @@
 //   respond(head, body)                         whole, small, no waiting (64 KiB at most)
 //   start(head); write(bytes)...; finish()      streamed; write waits while the client is slow
 // Where the client asked for a protocol of its own (request.upgrade), start() with status 101 opens
-// a tunnel: from then on read_body() and write() carry its bytes, and finish() ends our side. What
-// a turn wrote leaves in one system call at the end of that turn: no flush is needed, SSE included.
+// a tunnel: from then on read_body() and write() carry its bytes, and finish() ends our side. Over
+// HTTP/1 a 2xx answer to CONNECT opens one in the same way (HTTP/2 has none for it here);
+// read_body() then begins with what the client sent without waiting for the answer. What a turn
+// wrote leaves in one system call at the end of that turn: no flush is needed, SSE included.
 //
 // Ownership: the codec owns it; views in `request` live as long as the exchange.
 // Thread rule: the connection's io thread.

@@ -234,9 +234,10 @@ void ServerExchange::write_head(const http::ResponseHead& head) {
   const bool bodiless = head_.method == Method::kHead || http::status_forbids_body(head.status);
   const Kind kind = head.body.kind;
   ResponseFraming wire;
-  if (head.status == 101 && !head_.upgrade.empty()) {
+  const bool connected = head_.method == Method::kConnect && head.status / 100 == 2;
+  if (connected || (head.status == 101 && !head_.upgrade.empty())) {
     open_tunnel();
-    wire.upgrade = head_.upgrade;
+    if (!connected) wire.upgrade = head_.upgrade;
   } else if (bodiless || kind == Kind::kNone) {
     framing_ = Framing::kNone;
   } else if (kind == Kind::kKnown) {
@@ -253,8 +254,8 @@ void ServerExchange::write_head(const http::ResponseHead& head) {
   if (continue_owed_ && !decoder_.done()) close_ = true;
   if (io_.pipeline.draining()) close_ = true;
   wire.close = close_ && framing_ != Framing::kTunnel;
-  wire.keep_alive = keep_alive_asked_10_;
-  if (kind == Kind::kNone && !bodiless) {
+  wire.keep_alive = keep_alive_asked_10_ && framing_ != Framing::kTunnel;
+  if (kind == Kind::kNone && !bodiless && framing_ != Framing::kTunnel) {
     // A response without a body still says so, or the client would wait for the connection's end.
     left_to_send_ = 0;
     wire.zero_length = true;
@@ -304,6 +305,7 @@ Result<void> ServerExchange::end_body(const http::Fields* trailers) {
     write_last_chunk(io_.output.buffer(), takes_trailers ? trailers : nullptr);
     io_.output.queued();
   }
+  if (framing_ == Framing::kTunnel) io_.output.end_stream();
   finished_ = true;
   return io_.output.status();
 }

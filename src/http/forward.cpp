@@ -163,6 +163,20 @@ void forward_request(const Fields& from, const Hop& hop, Fields& to) {
   add_client_subject(from, hop, to);
 }
 
+void forward_egress(const Fields& from, Fields& to) {
+  const Nominations nominated = nominations(from);
+  bool takes_trailers = false;
+  for (const Field& field : from) {
+    if (field.id == FieldId::kTe) takes_trailers |= list_has_token(field.value, "trailers");
+    if (is_hop_by_hop(field.id) || field.id == FieldId::kHost || field.id == FieldId::kExpect)
+      continue;
+    if (istarts_with(field.name, "proxy-") || iequals(field.name, "proxy")) continue;
+    if (field.id == FieldId::kOther && is_nominated(field.name, nominated)) continue;
+    to.add(field);
+  }
+  if (takes_trailers) to.add(FieldId::kTe, "trailers");
+}
+
 void forward_response(const Fields& from, Fields& to) {
   const Nominations nominated = nominations(from);
   for (const Field& field : from) {

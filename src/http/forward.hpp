@@ -42,6 +42,11 @@ struct Hop {
 /// tells of its own client.
 void forward_request(const Fields& from, const Hop& hop, Fields& to);
 
+/// The same for a client's own proxy (egress): nothing is told of the client that it has not said
+/// itself, so X-Forwarded-* and Forwarded pass as they came and none is generated. Every Proxy-*
+/// field is left behind.
+void forward_egress(const Fields& from, Fields& to);
+
 /// Appends what goes to the client of an upstream's response to `to`.
 void forward_response(const Fields& from, Fields& to);
 

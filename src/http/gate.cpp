@@ -172,6 +172,8 @@ Result<void> judge_target(const RawRequest& raw, const HeadLimits& limits, Reque
   if (http2 && target->form == TargetForm::kAbsolute) return fail(Errc::kBadTarget);
   const Result<std::string_view> path = normalise_path(target->path, head.fields.arena());
   if (!path) return fail(path.error());
+  head.target = http2 && connect ? raw.authority : raw.target;
+  head.form = target->form;
   head.authority = http2 ? raw.authority : target->authority;
   head.path = *path;
   head.query = target->query;

@@ -87,6 +87,8 @@ void RequestHead::clear() noexcept {
   path = {};
   query = {};
   has_query = false;
+  target = {};
+  form = TargetForm::kOrigin;
   upgrade = {};
   body = BodyLength::none();
   fields.clear();

@@ -5,6 +5,7 @@
 
 #include "http/fields.hpp"
 #include "http/method.hpp"
+#include "http/target.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -44,6 +45,10 @@ struct RequestHead {
   std::string_view path;       ///< starts with '/', or "*" for OPTIONS *; still percent-encoded
   std::string_view query;      ///< without '?'
   bool has_query = false;
+  /// The request target as it came (h2: `:path`, CONNECT: the authority): for a forward proxy,
+  /// which must not change it (RFC 9110 section 7.7). Everybody else takes `path`.
+  std::string_view target;
+  TargetForm form = TargetForm::kOrigin;
   /// The protocol that the client wants to go on with ("websocket"), from Upgrade or, over HTTP/2,
   /// an extended CONNECT (RFC 8441), which is shown as the GET that it stands for. Empty: none.
   std::string_view upgrade;

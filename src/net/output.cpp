@@ -59,6 +59,10 @@ void Output::flush() noexcept {
   }
   // TLS takes a record whole, also when the socket has no room for it.
   if (stream_.has_unsent() && !failed_ && !blocked()) settle(stream_.flush_some());
+  if (ending_ && !failed_ && !blocked() && buffer_.empty() && !stream_.has_unsent()) {
+    ending_ = false;
+    stream_.shutdown_write();
+  }
   // Frames are made in the moment of writing: between two turns there is nothing to keep.
   if (source_ != nullptr) go_idle();
 }

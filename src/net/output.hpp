@@ -57,6 +57,11 @@ class Output final : TurnHook, ReadyWatcher {
   [[nodiscard]] Task<Result<void>> unblocked();
   /// Until everything was handed to the kernel.
   [[nodiscard]] Task<Result<void>> drain();
+  /// Nothing more will be appended: our direction ends once what is held has left.
+  void end_stream() noexcept {
+    ending_ = true;
+    queued();
+  }
   /// Tries to write what is held, now.
   void flush() noexcept;
 
@@ -97,6 +102,7 @@ class Output final : TurnHook, ReadyWatcher {
   std::size_t in_a_row_bytes_ = 0;
   std::size_t untaken_bytes_ = 0;  // of the kernel's, when the wait began
   bool failed_ = false;
+  bool ending_ = false;
 };
 
 }  // namespace millrace::net

@@ -59,6 +59,14 @@ TEST(ClientGone, AResetBehindAWholeBodyThatNobodyReads) {
   expect_gone("POST /wait HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nwhole", kReset);
 }
 
+TEST(ClientGone, BeforeItsTunnelIsOpen) {
+  expect_gone("CONNECT slow:443 HTTP/1.1\r\nHost: slow:443\r\n\r\n", kClose);
+}
+
+TEST(ClientGone, BehindEarlyBytesOfItsTunnel) {
+  expect_gone("CONNECT slow:443 HTTP/1.1\r\nHost: slow:443\r\n\r\nearly", kClose);
+}
+
 TEST(ClientGone, APatientClientIsNotTakenForGone) {
   WirePipeline pipeline;
   IoThread io(0);

@@ -101,6 +101,28 @@ Task<Result<void>> large(Exchange& e) {
   co_return co_await e.send(head, body);
 }
 
+Task<Result<void>> echo_tunnel(Exchange& e) {
+  ResponseHead head;
+  e.start(head);
+  for (;;) {
+    const auto piece = co_await e.read_body();
+    if (!piece) co_return fail(piece.error());
+    if (piece->empty()) co_return e.finish();
+    if (auto written = co_await e.write(*piece); !written) co_return written;
+  }
+}
+
+Task<Result<void>> ending_tunnel(Exchange& e) {
+  ResponseHead head;
+  e.start(head);
+  if (auto written = co_await e.write(kHello); !written) co_return written;
+  if (auto ended = e.finish(); !ended) co_return ended;
+  const auto rest = co_await read_all(e);
+  if (!rest) co_return fail(rest.error());
+  if (*rest != "bye") co_return fail(Errc::kInternal);
+  co_return Result<void>{};
+}
+
 }  // namespace
 
 class WirePipeline::Actions final : public Handler {
@@ -109,6 +131,13 @@ class WirePipeline::Actions final : public Handler {
 
   Task<Result<void>> handle(Exchange& e) override {
     const std::string_view path = e.request.path;
+    if (e.request.authority.starts_with("echo:")) co_return co_await echo_tunnel(e);
+    if (e.request.authority.starts_with("ends:")) co_return co_await ending_tunnel(e);
+    if (e.request.authority.starts_with("slow:")) {
+      pipeline_.waiting.set();
+      if (auto over = co_await pipeline_.released.wait(); !over) co_return over;
+      co_return co_await echo_tunnel(e);
+    }
     if (path == "/fixed") co_return respond(e, 200, kHello);
     if (path == "/show" || path == "*") co_return respond(e, 200, show(e));
     if (path == "/echo") co_return co_await echo(e);

@@ -12,6 +12,9 @@
 //   /ignore           reads the body, ignores its errors and answers "hello" all the same
 //   /wait             waits until `released` is set, then "hello"
 //   /large            1 MiB of "x" of known length
+//   CONNECT echo:N    a tunnel: what comes goes back, and our side ends with the client's
+//   CONNECT ends:N    a tunnel: "hello", our end, then what the client still says is read
+//   CONNECT slow:N    as echo:N, once `released` is set
 // An error is answered with its code as the body.
 #pragma once
 

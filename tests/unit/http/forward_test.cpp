@@ -228,5 +228,46 @@ TEST(Forward, TheClientsSubjectIsOursToTell) {
   EXPECT_EQ(told({}, "CN=proxy", true), Values{"CN=proxy"});
 }
 
+Pairs left_of_egress(const Pairs& pairs) {
+  const Fields from = make(pairs);
+  Fields to;
+  forward_egress(from, to);
+  return flat(to);
+}
+
+TEST(ForwardEgress, NothingIsToldThatTheClientHasNotSaid) {
+  const Pairs said{{"Accept", "*/*"},
+                   {"X-Forwarded-For", "192.0.2.1"},
+                   {"X-Forwarded-Proto", "https"},
+                   {"Forwarded", "for=192.0.2.1"},
+                   {"X-Real-IP", "192.0.2.1"},
+                   {"Authorization", "Bearer x"},
+                   {"Cookie", "a=b"},
+                   {"X-Request-Id", "mine"},
+                   {"Via", "1.0 before"}};
+  EXPECT_EQ(left_of_egress(said), said);
+  EXPECT_EQ(left_of_egress({}), Pairs());
+}
+
+TEST(ForwardEgress, WhatIsForTheProxyStaysHere) {
+  EXPECT_EQ(left_of_egress({{"Host", "a"},
+                            {"Expect", "100-continue"},
+                            {"Connection", "close, X-Hop"},
+                            {"X-Hop", "1"},
+                            {"Keep-Alive", "timeout=5"},
+                            {"Proxy-Connection", "keep-alive"},
+                            {"Proxy-Authorization", "Basic x"},
+                            {"Proxy-Anything", "1"},
+                            {"proxy", "http://evil"},
+                            {"TE", "trailers, gzip"},
+                            {"Trailer", "X"},
+                            {"Transfer-Encoding", "chunked"},
+                            {"Content-Length", "1"},
+                            {"Upgrade", "h2c"},
+                            {"HTTP2-Settings", "x"},
+                            {"X-Kept", "1"}}),
+            (Pairs{{"X-Kept", "1"}, {"TE", "trailers"}}));
+}
+
 }  // namespace
 }  // namespace millrace::http

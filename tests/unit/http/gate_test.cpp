@@ -199,6 +199,19 @@ TEST(Gate, OtherForms) {
             Errc::kBadTarget);
 }
 
+TEST(Gate, TheTargetIsThereAsItCameToo) {
+  const auto form_of = [](std::string_view method, std::string_view target) {
+    const Judged got = judge({.method_text = method, .target = target}, {{"Host", "a"}});
+    EXPECT_TRUE(got.verdict);
+    EXPECT_EQ(got.head.target, target);
+    return got.head.form;
+  };
+  EXPECT_EQ(form_of("GET", "/a/../%62?c"), TargetForm::kOrigin);
+  EXPECT_EQ(form_of("GET", "HTTP://b/a/../%62?c"), TargetForm::kAbsolute);
+  EXPECT_EQ(form_of("OPTIONS", "*"), TargetForm::kAsterisk);
+  EXPECT_EQ(form_of("CONNECT", "b:443"), TargetForm::kAuthority);
+}
+
 TEST(Gate, RefusesBadTargets) {
   for (const std::string_view bad : {"", "/#f", "/\"", "/<", "/>", "/\\", "/\x01", "/\x7f",
                                      "/\xc3\xa4", "/a b", "/%zz", "/%00", "x"})

@@ -3,6 +3,7 @@
 #include "support/on_io.hpp"
 #include "support/wire_client.hpp"
 
+#include <array>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -90,6 +91,24 @@ TEST(Output, AWriterWaitsForASlowReaderAndHoldsLittle) {
     co_await writer.join();
     EXPECT_TRUE(result.has_value());
     EXPECT_EQ(ends.reader.received(), std::string(kMiB, 'x'));
+  });
+}
+
+TEST(Output, TheEndComesBehindWhatIsHeldAndReadingGoesOn) {
+  IoThread io(0);
+  on_io(io, [&]() -> Task<void> {
+    Ends ends(seconds(10), 8192);
+    ends.output.append(std::string(kMiB, 'x'));
+    ends.output.end_stream();
+    ends.output.flush();
+    EXPECT_TRUE(ends.output.blocked());
+    EXPECT_EQ(co_await ends.reader.receive_all(), Ending::kClosed);
+    EXPECT_EQ(ends.reader.received().size(), kMiB);
+    EXPECT_TRUE(ends.output.status().has_value());
+    EXPECT_TRUE(co_await ends.reader.send("more"));
+    EXPECT_TRUE((co_await ends.stream.wait(Direction::kRead)).has_value());
+    std::array<char, 8> room;
+    EXPECT_EQ(ends.stream.read_some(room).bytes, 4u);
   });
 }
 
