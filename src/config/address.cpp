@@ -288,4 +288,18 @@ Parsed<Target> parse_target(std::string_view text) {
   return std::unexpected(wrong(kTargetExpected, text).error() + hint);
 }
 
+std::string PortRange::text() const {
+  const std::string from = std::to_string(first);
+  return first == last ? from : from + "-" + std::to_string(last);
+}
+
+Parsed<PortRange> parse_port_range(std::string_view text) {
+  constexpr std::string_view kExpected = "expected a port or a range such as \"1024-65535\"";
+  const std::size_t dash = text.find('-');
+  const auto first = parse_port(text.substr(0, dash));
+  const auto last = dash == std::string_view::npos ? first : parse_port(text.substr(dash + 1));
+  if (!first || !last || *first == 0 || *last < *first) return wrong(kExpected, text);
+  return PortRange{*first, *last};
+}
+
 }  // namespace millrace::config

@@ -76,6 +76,21 @@ struct Target {
 
 [[nodiscard]] Parsed<Target> parse_target(std::string_view text);
 
+/// Ports from `first` to `last`, both included: "443", "1024-65535".
+struct PortRange {
+  std::uint16_t first = 0;
+  std::uint16_t last = 0;
+
+  [[nodiscard]] bool contains(std::uint16_t port) const noexcept {
+    return first <= port && port <= last;
+  }
+  [[nodiscard]] std::string text() const;
+  friend bool operator==(const PortRange&, const PortRange&) = default;
+};
+
+/// Ports are 1 to 65535, and the first is not above the last.
+[[nodiscard]] Parsed<PortRange> parse_port_range(std::string_view text);
+
 /// The longest path that fits into a sockaddr_un with its final NUL.
 inline constexpr std::size_t kUnixPathMax = 107;
 

@@ -34,6 +34,7 @@ struct Listener {
   const Address* address;
 };
 
+/// Those that [server] serves at.
 std::vector<Listener> public_listeners(const Config& config) {
   std::vector<Listener> out;
   const auto add = [&out](const std::string& path, const std::vector<Address>& addresses) {
@@ -51,9 +52,13 @@ std::vector<Listener> public_listeners(const Config& config) {
 
 void check_listeners(Reader& reader, const Value& root, const Config& config) {
   auto listeners = public_listeners(config);
-  if (config.server.listen.empty() && config.server.tls.empty()) {
+  if (config.server.listen.empty() && config.server.tls.empty() && config.egress.empty()) {
     reader.error_of(root, "server.listen",
-                    "expected at least one address here or in [[server.tls]]");
+                    "expected at least one address here, in [[server.tls]] or in [[egress]]");
+  }
+  for (std::size_t i = 0; i < config.egress.size(); ++i) {
+    if (!config.egress[i].listen.host.empty())
+      listeners.push_back({at("egress", i) + ".listen", &config.egress[i].listen});
   }
   if (config.admin.listen && !config.admin.listen->host.empty()) {
     listeners.push_back({"admin.listen", &*config.admin.listen});
@@ -105,6 +110,21 @@ void check_fetch(Reader& reader, const Value& root, const Config& config) {
                         " fetches URLs for its clients: say which hosts in [fetch] allow_hosts "
                         "([\"*\"] is any public one, [] none)");
     return;
+  }
+}
+
+/// Whoever reaches a forward proxy can use this machine for all that it allows.
+void check_egress(Reader& reader, const Value& root, const Config& config) {
+  for (std::size_t i = 0; i < config.egress.size(); ++i) {
+    const std::string path = at("egress", i);
+    const Address& address = config.egress[i].listen;
+    if (address.host.empty() || address.is_loopback() || given(root, path + ".allow_hosts"))
+      continue;
+    reader.error_of(root, path + ".listen",
+                    address.text() +
+                        " is not on loopback and whoever reaches it can use this machine to reach "
+                        "others: say which hosts in allow_hosts beside it ([\"*\"] is any public "
+                        "one)");
   }
 }
 
@@ -284,6 +304,10 @@ std::span<const std::string_view> endpoint_names() {
 
 void complete(const Value& root, Config& config) {
   if (config.routes.empty()) config.routes.push_back(Route{.match = {}, .endpoint = "all"});
+  for (std::size_t i = 0; i < config.egress.size(); ++i) {
+    if (!given(root, at("egress", i) + ".allow_hosts"))
+      config.egress[i].allow_hosts = config.fetch.allow_hosts;
+  }
   for (auto& [name, upstream] : config.upstreams) {
     if (given(root, "upstream." + name + ".host")) continue;
     const auto named = [](const Target& t) { return t.tls && t.kind == Target::Kind::kName; };
@@ -296,6 +320,7 @@ void check(Reader& reader, const Value& root, const Config& config) {
   check_listeners(reader, root, config);
   check_proxy_protocol(reader, root, config);
   check_fetch(reader, root, config);
+  check_egress(reader, root, config);
   if (config.limits.target_bytes > config.limits.head_bytes) {
     reader.error_of(root, "limits.target",
                     "is larger than the whole head (limits.head, " +

@@ -253,6 +253,23 @@ std::string Codec<Network>::schema(const Rule&, const Network&) {
   return string_schema();
 }
 
+void Codec<PortRange>::read(Reader& reader, const Value& value, const Rule&, PortRange& out) {
+  constexpr std::string_view kExpected = "a port from 1 to 65535 or a range such as \"8000-8999\"";
+  if (value.kind == Value::Kind::kInteger) {
+    if (value.integer < 1 || value.integer > 65535) return reader.expected(kExpected, value);
+    out.first = out.last = static_cast<std::uint16_t>(value.integer);
+    return;
+  }
+  read_parsed(reader, value, kExpected, parse_port_range, out);
+}
+std::string Codec<PortRange>::text(const PortRange& in) {
+  return in.first == in.last ? in.text() : quote(in.text());
+}
+std::string Codec<PortRange>::schema(const Rule&, const PortRange&) {
+  return R"({"type":["integer","string"],"minimum":1,"maximum":65535,)"
+         R"("pattern":"^[0-9]+(-[0-9]+)?$|[$]"})";
+}
+
 void Codec<Target>::read(Reader& reader, const Value& value, const Rule&, Target& out) {
   if (!read_parsed(reader, value, "a target such as \"http://127.0.0.1:8000\"", parse_target, out))
     return;

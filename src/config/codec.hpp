@@ -63,8 +63,8 @@ concept OneOf = (std::same_as<T, Ts> || ...);
 
 /// Printed under a header of its own, `[server]` or `[[route]]`, not as `{ ... }`.
 template <class T>
-inline constexpr bool kSection = OneOf<T, Server, TlsListener, Limits, Admin, Log, Fetch, Offload,
-                                       Image, Compute, Upstream, Route>;
+inline constexpr bool kSection = OneOf<T, Server, TlsListener, Limits, Admin, Log, Fetch, Egress,
+                                       Offload, Image, Compute, Upstream, Route>;
 
 /// An optional that is written as "none"; any other one is simply left out.
 template <class T>
@@ -297,6 +297,7 @@ MILLRACE_SCALAR_CODEC(std::string);    // a text, without control characters unl
 MILLRACE_SCALAR_CODEC(std::filesystem::path);  // a file, against the configuration's folder
 MILLRACE_SCALAR_CODEC(Address);
 MILLRACE_SCALAR_CODEC(Network);
+MILLRACE_SCALAR_CODEC(PortRange);
 MILLRACE_SCALAR_CODEC(Target);
 MILLRACE_SCALAR_CODEC(HostPattern);
 MILLRACE_SCALAR_CODEC(PathPattern);

@@ -121,7 +121,7 @@ struct Timeouts {
   friend bool operator==(const Timeouts&, const Timeouts&) = default;
 };
 
-/// Certificates of servers that `?url=` and the fetch endpoint talk to: always verified.
+/// Certificates of servers that `?url=`, the fetch endpoint and egress talk to: always verified.
 struct FetchTls {
   std::filesystem::path ca;  ///< PEM; not set: the system's
   friend bool operator==(const FetchTls&, const FetchTls&) = default;
@@ -138,6 +138,17 @@ struct Fetch {
                    .total = std::nullopt};
   FetchTls tls;
   friend bool operator==(const Fetch&, const Fetch&) = default;
+};
+
+/// `[[egress]]`: a forward proxy, and a gateway for a client's base URL.
+struct Egress {
+  Address listen;
+  std::vector<HostPattern> allow_hosts{HostPattern{}};  ///< resolved: Fetch's when not given
+  /// What CONNECT may lead to: web servers, and no port of a well-known protocol that is not HTTP.
+  /// 80 is for WebSockets without TLS.
+  std::vector<PortRange> connect_ports{{80, 80}, {443, 443}, {1024, 65535}};
+  milliseconds tunnel_timeout{3'600'000};  ///< a tunnel in which neither side says anything
+  friend bool operator==(const Egress&, const Egress&) = default;
 };
 
 /// `[offload]`: the CPU pool.
@@ -236,6 +247,7 @@ struct Config {
   Admin admin;
   Log log;
   Fetch fetch;
+  std::vector<Egress> egress;
   Offload offload;
   Image image;
   Compute compute;

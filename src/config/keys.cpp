@@ -288,6 +288,30 @@ std::span<const Field<Fetch>> fields() {
 }
 
 template <>
+std::span<const Field<Egress>> fields() {
+  static constexpr auto kFields = std::to_array<Field<Egress>>({
+      key<&Egress::listen>("listen",
+                           "Address of a forward proxy for http:// and https:// URLs, which also "
+                           "takes /https/HOST/PATH and /http/HOST/PATH.",
+                           {.required = true}),
+      key<&Egress::allow_hosts>(
+          "allow_hosts",
+          "Hosts that may be reached through it: names, *.names or \"*\"; those of [fetch] when "
+          "not given. Must be written out here when the listener is not on loopback."),
+      key<&Egress::connect_ports>(
+          "connect_ports",
+          "Ports that CONNECT may lead to. A tunnel carries any protocol: mail, remote login and "
+          "the rest below 1024 are left out."),
+      key<&Egress::tunnel_timeout>(
+          "tunnel_timeout",
+          "A tunnel in which neither side says anything. Long: pooled connections of clients are "
+          "quiet most of the time.",
+          kWait),
+  });
+  return kFields;
+}
+
+template <>
 std::span<const Field<Offload>> fields() {
   static constexpr auto kFields = std::to_array<Field<Offload>>({
       key<&Offload::threads>(
@@ -446,7 +470,9 @@ std::span<const Field<Config>> fields() {
       key<&Config::admin>("admin", "The operator's own address."),
       key<&Config::log>("log", "What is written about requests."),
       key<&Config::fetch>("fetch",
-                          "The doors that take a URL from a client: the fetch endpoint and ?url=."),
+                          "The doors that take a URL from a client: the fetch endpoint, ?url= and "
+                          "[[egress]]."),
+      key<&Config::egress>("egress", "Forward proxies for programs beside this server."),
       key<&Config::offload>("offload", "The pool of threads for CPU work."),
       key<&Config::image>("image", "Limits of the image endpoints."),
       key<&Config::compute>("compute", "Limits of the compute endpoints."),
@@ -455,7 +481,6 @@ std::span<const Field<Config>> fields() {
           "route",
           "Which request goes where; the first that matches wins. Without any: /* to the "
           "endpoint all."),
-      later<Config>("egress"),
       later<Config>("process"),
   });
   return kFields;

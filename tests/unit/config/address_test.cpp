@@ -94,5 +94,25 @@ TEST(HostName, HasDnsLengthsAndNoNumberAtItsEnd) {
   }
 }
 
+TEST(PortRange, OnePortOrTwo) {
+  for (const auto& [text, first, last] :
+       {std::tuple("443", 443, 443), {"1", 1, 1}, {"1024-65535", 1024, 65535}, {"80-80", 80, 80}}) {
+    const auto range = parse_port_range(text);
+    ASSERT_TRUE(range) << text;
+    EXPECT_EQ(*range,
+              (PortRange{static_cast<std::uint16_t>(first), static_cast<std::uint16_t>(last)}));
+  }
+  for (const char* text : {"", "0", "65536", "-1", "1-", "2-1", "0-1", "1-65536", "a", "1 - 2"})
+    EXPECT_FALSE(parse_port_range(text)) << text;
+  EXPECT_EQ(parse_port_range("80-80")->text(), "80");
+  EXPECT_EQ(parse_port_range("80-81")->text(), "80-81");
+}
+
+TEST(PortRange, BothEndsAreIncluded) {
+  const PortRange range{1024, 2000};
+  EXPECT_TRUE(range.contains(1024) && range.contains(2000));
+  EXPECT_FALSE(range.contains(1023) || range.contains(2001));
+}
+
 }  // namespace
 }  // namespace millrace::config
