@@ -16,6 +16,7 @@ namespace millrace {
 struct ListenerStatus {
   std::string address;  ///< "127.0.0.1:8080", "[::1]:8080", "unix:/path"
   bool tls = false;
+  bool egress = false;  ///< a forward proxy's
 };
 
 struct OffloadStatus {

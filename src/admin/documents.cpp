@@ -26,7 +26,7 @@ std::string status_json(const StatusSource& source) {
   out["threads"] = s.threads;
   out["listeners"] = nlohmann::ordered_json::array();
   for (const ListenerStatus& l : s.listeners)
-    out["listeners"].push_back({{"address", l.address}, {"tls", l.tls}});
+    out["listeners"].push_back({{"address", l.address}, {"tls", l.tls}, {"egress", l.egress}});
   out["admin"] = s.admin;
   out["connections"] = {{"active", total(Metric::kConnectionsActive)},
                         {"accepted", total(Metric::kConnectionsAccepted)}};

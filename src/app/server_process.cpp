@@ -39,10 +39,10 @@ ServerProcess::ServerProcess(std::shared_ptr<const config::Config> config, Optio
 ServerProcess::~ServerProcess() = default;
 
 std::expected<void, std::string> ServerProcess::bind_one(const config::Address& address,
-                                                         const config::TlsListener* tls) {
+                                                         ListenerRole role) {
   auto bound = net::Listener::bind(to_socket_address(address), threads_);
   if (!bound) return std::unexpected(bound.error());
-  listeners_.push_back({std::move(*bound), tls});
+  listeners_.push_back({std::move(*bound), role});
   return {};
 }
 
@@ -60,10 +60,12 @@ std::expected<void, std::string> ServerProcess::bind_admin() {
 
 std::expected<void, std::string> ServerProcess::bind() {
   for (const config::Address& address : config_->server.listen)
-    if (auto bound = bind_one(address, nullptr); !bound) return bound;
+    if (auto bound = bind_one(address, {}); !bound) return bound;
   for (const config::TlsListener& tls : config_->server.tls)
     for (const config::Address& address : tls.listen)
-      if (auto bound = bind_one(address, &tls); !bound) return bound;
+      if (auto bound = bind_one(address, {.tls = &tls}); !bound) return bound;
+  for (const config::Egress& egress : config_->egress)
+    if (auto bound = bind_one(egress.listen, {.egress = &egress}); !bound) return bound;
   return bind_admin();
 }
 
@@ -78,7 +80,7 @@ void ServerProcess::start_thread(IoThread& io) {
   for (const config::TlsListener& tls : config_->server.tls)
     stacks_[i]->set_tls(tls, tls_.take(tls, io.index()));
   for (BoundListener& l : listeners_)
-    stacks_[i]->listen(l.listener.take(i), l.listener.address(), l.tls);
+    stacks_[i]->listen(l.listener.take(i), l.listener.address(), l.role);
 }
 
 bool ServerProcess::open_log() {
@@ -107,8 +109,11 @@ bool ServerProcess::open_log() {
 
 void ServerProcess::announce() {
   nlohmann::json listen = nlohmann::json::array();
-  for (const BoundListener& l : listeners_) listen.push_back(l.listener.address().to_string());
+  nlohmann::json egress = nlohmann::json::array();
+  for (const BoundListener& l : listeners_)
+    (l.role.egress != nullptr ? egress : listen).push_back(l.listener.address().to_string());
   log_->announce("ready", {log::Field::json("listen", listen.dump()),
+                           log::Field::json("egress", egress.dump()),
                            {"admin", status().admin},
                            {"version", kVersion},
                            {"threads", threads_}});
@@ -193,7 +198,9 @@ ProcessStatus ServerProcess::status() const {
   status.started = started_;
   status.threads = threads_;
   for (const BoundListener& l : listeners_)
-    status.listeners.push_back({l.listener.address().to_string(), l.tls != nullptr});
+    status.listeners.push_back({.address = l.listener.address().to_string(),
+                                .tls = l.role.tls != nullptr,
+                                .egress = l.role.egress != nullptr});
   if (!admin_listener_.empty()) status.admin = admin_address_.to_string();
   const Offload::Stats offload = offload_->stats();
   status.offload = {.threads = offload_->threads(),
@@ -238,7 +245,7 @@ void ServerProcess::begin_drain() {
 }
 
 Task<void> ServerProcess::drain_thread(ThreadStack& stack) {
-  stack.pipeline().set_draining();
+  stack.set_draining();
   co_await stack.connections().stop_accepting();
   co_await stack.connections().finish(config_->server.drain_timeout);
   control_.post([this] { thread_drained(); });

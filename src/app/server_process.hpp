@@ -44,11 +44,11 @@ class ServerProcess final : StatusSource {
  private:
   struct BoundListener {
     net::Listener listener;
-    const config::TlsListener* tls = nullptr;
+    ListenerRole role;
   };
 
   [[nodiscard]] std::expected<void, std::string> bind_one(const config::Address& address,
-                                                          const config::TlsListener* tls);
+                                                          ListenerRole role);
   [[nodiscard]] std::expected<void, std::string> bind_admin();
   void start_thread(IoThread& io);
   [[nodiscard]] bool open_log();

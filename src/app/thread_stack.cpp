@@ -4,6 +4,7 @@
 #include "server/actions.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <stdexcept>
 
 namespace millrace::app {
@@ -45,17 +46,39 @@ client::OriginSpec to_origin(const config::Target& target, const config::Upstrea
   return spec;
 }
 
+std::function<bool(std::string_view)> to_host_judge(
+    const std::vector<config::HostPattern>& patterns) {
+  return [patterns](std::string_view host) {
+    return std::ranges::any_of(patterns,
+                               [&](const config::HostPattern& p) { return p.matches(host); });
+  };
+}
+
 client::UrlFetcher::Options to_fetcher_options(const config::Fetch& fetch) {
   client::UrlFetcher::Options options;
   options.redirects_max = fetch.redirects_max;
   options.tls.ca_file = fetch.tls.ca;
   options.timeouts = to_timeouts(fetch.timeout);
   options.total = or_never(fetch.timeout.total);
-  options.allow_host = [patterns = fetch.allow_hosts](std::string_view host) {
-    return std::ranges::any_of(patterns,
-                               [&](const config::HostPattern& p) { return p.matches(host); });
-  };
+  options.allow_host = to_host_judge(fetch.allow_hosts);
   return options;
+}
+
+client::UrlFetcher::Options to_egress_fetcher(const config::Fetch& fetch,
+                                              const config::Egress& egress) {
+  client::UrlFetcher::Options options = to_fetcher_options(fetch);
+  options.redirects_max = 0;  // they are the client's own business
+  options.allow_host = to_host_judge(egress.allow_hosts);
+  options.timeouts.tunnel = egress.tunnel_timeout;
+  return options;
+}
+
+proxy::ConnectHandler::Options to_connect(const config::Fetch& fetch,
+                                          const config::Egress& egress) {
+  return {.allow_host = to_host_judge(egress.allow_hosts),
+          .ports = egress.connect_ports,
+          .connect_timeout = fetch.timeout.connect,
+          .tunnel = {.idle = egress.tunnel_timeout, .half_closed = or_never(fetch.timeout.idle)}};
 }
 
 proxy::HostPolicy to_host_policy(config::HostPolicy::Kind kind) {
@@ -111,6 +134,13 @@ ConnectionLimits to_connection_limits(const config::Config& config) {
   return limits;
 }
 
+EgressStack::EgressStack(client::Client& client, net::Resolver& resolver,
+                         const net::AddressGuard& guard, log::Logger& log, Options options)
+    : fetcher(client, std::move(options.fetch)),
+      connect(resolver, guard, std::move(options.connect)),
+      pipeline(options.limits, server::Router(),
+               middleware::make_all({.log = &log, .forward_proxy = true}), &handler) {}
+
 ThreadStack::ThreadStack(const Shared& shared)
     : shared_(shared),
       client_(resolver_, to_client_options(shared.config, shared.guard)),
@@ -118,6 +148,7 @@ ThreadStack::ThreadStack(const Shared& shared)
       inputs_(fetcher_) {
   const config::Config& config = shared_.config;
   make_upstreams();
+  for (const config::Egress& egress : config.egress) make_egress(egress);
   pipeline_ = std::make_unique<server::ServerPipeline>(to_connection_limits(config), make_router(),
                                                        middleware::make_all({.log = &shared_.log}));
   connections_ = std::make_unique<server::Connections>(
@@ -134,6 +165,15 @@ void ThreadStack::make_upstreams() {
     if (!made) throw std::runtime_error("upstream." + name + ": " + made.error());
     upstreams_.emplace(name, std::move(*made));
   }
+}
+
+void ThreadStack::make_egress(const config::Egress& egress) {
+  const config::Config& config = shared_.config;
+  EgressStack::Options options{.fetch = to_egress_fetcher(config.fetch, egress),
+                               .connect = to_connect(config.fetch, egress),
+                               .limits = to_connection_limits(config)};
+  egress_.emplace(&egress, std::make_unique<EgressStack>(client_, resolver_, shared_.guard,
+                                                         shared_.log, std::move(options)));
 }
 
 endpoints::EndpointContext ThreadStack::endpoint_context() {
@@ -168,14 +208,22 @@ void ThreadStack::set_tls(const config::TlsListener& tls, net::TlsServer server)
   tls_.insert_or_assign(&tls, std::move(server));
 }
 
-void ThreadStack::listen(int fd, const net::SocketAddress& address,
-                         const config::TlsListener* tls) {
+void ThreadStack::listen(int fd, const net::SocketAddress& address, ListenerRole role) {
   server::ListenerShare share{.fd = fd, .address = address};
-  if (tls != nullptr) {
-    share.tls = &tls_.at(tls);
-    share.handshake_timeout = tls->handshake_timeout;
+  if (role.tls != nullptr) {
+    share.tls = &tls_.at(role.tls);
+    share.handshake_timeout = role.tls->handshake_timeout;
+  }
+  if (role.egress != nullptr) {
+    share.pipeline = &egress_.at(role.egress)->pipeline;
+    share.proxy_protocol = false;
   }
   connections_->listen(share);
+}
+
+void ThreadStack::set_draining() noexcept {
+  pipeline_->set_draining();
+  for (auto& [config, egress] : egress_) egress->pipeline.set_draining();
 }
 
 }  // namespace millrace::app

@@ -13,6 +13,8 @@
 #include "net/address_guard.hpp"
 #include "net/resolver.hpp"
 #include "net/tls_server.hpp"
+#include "proxy/connect_handler.hpp"
+#include "proxy/egress.hpp"
 #include "proxy/reverse_proxy.hpp"
 #include "proxy/upstream.hpp"
 #include "runtime/offload.hpp"
@@ -25,6 +27,28 @@
 #include <vector>
 
 namespace millrace::app {
+
+/// What one [[egress]] listener serves with, on one thread.
+struct EgressStack {
+  struct Options {
+    client::UrlFetcher::Options fetch;
+    proxy::ConnectHandler::Options connect;
+    ConnectionLimits limits;
+  };
+  EgressStack(client::Client& client, net::Resolver& resolver, const net::AddressGuard& guard,
+              log::Logger& log, Options options);
+
+  client::UrlFetcher fetcher;
+  proxy::ConnectHandler connect;
+  proxy::Egress handler{fetcher, connect};
+  server::ServerPipeline pipeline;
+};
+
+/// Whose listener it is; both null: the routes'.
+struct ListenerRole {
+  const config::TlsListener* tls = nullptr;
+  const config::Egress* egress = nullptr;
+};
 
 class ThreadStack {
  public:
@@ -43,8 +67,9 @@ class ThreadStack {
 
   /// A TLS listener's certificates, for handshakes from now on; before it is listened on.
   void set_tls(const config::TlsListener& tls, net::TlsServer server);
-  void listen(int fd, const net::SocketAddress& address, const config::TlsListener* tls);
-  [[nodiscard]] server::ServerPipeline& pipeline() noexcept { return *pipeline_; }
+  void listen(int fd, const net::SocketAddress& address, ListenerRole role);
+  /// Of every listener's answers: `Connection: close` from now on.
+  void set_draining() noexcept;
   [[nodiscard]] server::Connections& connections() noexcept { return *connections_; }
 
  private:
@@ -52,6 +77,7 @@ class ThreadStack {
   [[nodiscard]] std::unique_ptr<Handler> make_handler(const config::Route& route);
   [[nodiscard]] endpoints::EndpointContext endpoint_context();
   void make_upstreams();
+  void make_egress(const config::Egress& egress);
 
   const Shared shared_;
   net::Resolver resolver_;
@@ -61,6 +87,7 @@ class ThreadStack {
   std::map<std::string, std::unique_ptr<proxy::Upstream>, std::less<>> upstreams_;
   std::vector<std::unique_ptr<Handler>> handlers_;
   std::map<const config::TlsListener*, net::TlsServer> tls_;
+  std::map<const config::Egress*, std::unique_ptr<EgressStack>> egress_;
   std::unique_ptr<server::ServerPipeline> pipeline_;
   std::unique_ptr<server::Connections> connections_;
 };

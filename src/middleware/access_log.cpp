@@ -34,7 +34,7 @@ class AccessLog final : public Middleware {
     record.duration_us = static_cast<std::uint64_t>(
         std::chrono::duration_cast<std::chrono::microseconds>(took).count());
     record.method = request.method_text;
-    record.path = request.path;
+    record.path = request.method == http::Method::kConnect ? request.authority : request.path;
     record.query = request.query;
     record.has_query = request.has_query;
     record.protocol = protocol(request.version);

@@ -1,5 +1,6 @@
 // X-Request-Id: kept when the client sent a usable one, else generated; goes upstream with the
-// request and back with the response, and into the access log.
+// request and back with the response, and into the access log. On a forward proxy the request is
+// left as it came, and so is the id that an origin gave its answer.
 //
 // Generated ids are 100 random bits in base32hex (RFC 4648 section 7), lower case: each byte of
 // them is encoded by HPACK once per answer. They name requests and are no secret: a fast generator,
@@ -100,6 +101,8 @@ class Slots {
 
 class RequestId final : public Middleware {
  public:
+  explicit RequestId(bool forward_proxy) : forward_proxy_(forward_proxy) {}
+
   void request(Exchange& exchange) override {
     http::Fields& fields = exchange.request.fields;
     if (const http::Field* sent = fields.find(FieldId::kXRequestId); sent != nullptr) {
@@ -107,13 +110,14 @@ class RequestId final : public Middleware {
         exchange.request_id = sent->value;
         return;
       }
-      fields.remove(FieldId::kXRequestId);
+      if (!forward_proxy_) fields.remove(FieldId::kXRequestId);
     }
     exchange.request_id = generate();
-    fields.add(FieldId::kXRequestId, exchange.request_id);
+    if (!forward_proxy_) fields.add(FieldId::kXRequestId, exchange.request_id);
   }
 
   void response_head(Exchange& exchange, http::ResponseHead& head) override {
+    if (forward_proxy_ && head.fields.has(FieldId::kXRequestId)) return;
     if (!exchange.request_id.empty()) head.fields.set(FieldId::kXRequestId, exchange.request_id);
   }
 
@@ -134,14 +138,15 @@ class RequestId final : public Middleware {
     return {text, kGeneratedBytes};
   }
 
+  const bool forward_proxy_;
   Random random_;
   Slots slots_;
 };
 
 }  // namespace
 
-std::unique_ptr<Middleware> make_request_id(const Context&) {
-  return std::make_unique<RequestId>();
+std::unique_ptr<Middleware> make_request_id(const Context& context) {
+  return std::make_unique<RequestId>(context.forward_proxy);
 }
 
 }  // namespace millrace::middleware

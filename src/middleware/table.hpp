@@ -17,6 +17,8 @@ namespace millrace::middleware {
 /// What middlewares may need. Outlives them.
 struct Context {
   log::Logger* log = nullptr;  ///< null: no access log
+  /// The listener is a forward proxy: heads belong to two parties behind us, and pass unchanged.
+  bool forward_proxy = false;
 };
 
 struct Entry {

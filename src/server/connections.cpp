@@ -127,17 +127,17 @@ Task<void> Connections::connection(int fd, std::unique_ptr<ConnectionEnds> ends,
     metrics::add(metrics::Metric::kConnectionsAccepted);
     metrics::add(metrics::Metric::kConnectionsActive);
   }
-  if (options_.proxy_protocol == config::ProxyProtocol::kOff ||
+  if (options_.proxy_protocol == config::ProxyProtocol::kOff || !share.proxy_protocol ||
       co_await read_proxy_header(stream, proxy_header_rule(*ends), *ends)) {
     const auto who = std::make_unique<Identity>(*ends, trusted(ends->peer));
     ends.reset();
     if (share.tls != nullptr) {
       co_await converse_tls(std::move(stream), *who, share);
     } else {
-      auto http2 = co_await h1::serve_connection(std::move(stream), who->info, pipeline_);
+      auto http2 = co_await h1::serve_connection(std::move(stream), who->info, pipeline_of(share));
       if (http2)
         co_await h2::serve_connection(std::move(http2->stream), std::move(http2->received),
-                                      who->info, pipeline_);
+                                      who->info, pipeline_of(share));
     }
   }
   if (options_.counted) metrics::subtract(metrics::Metric::kConnectionsActive);
@@ -164,9 +164,9 @@ Task<void> Connections::converse_tls(net::Stream stream, Identity& who,
   who.info.client_subject = session.client_subject();
   who.info.served = &judge;
   if (stream.alpn() == "h2")
-    co_await h2::serve_connection(std::move(stream), {}, who.info, pipeline_);
+    co_await h2::serve_connection(std::move(stream), {}, who.info, pipeline_of(share));
   else
-    (void)co_await h1::serve_connection(std::move(stream), who.info, pipeline_);
+    (void)co_await h1::serve_connection(std::move(stream), who.info, pipeline_of(share));
 }
 
 Task<Result<void>> Connections::handshake(net::Stream& stream, const ListenerShare& share) {

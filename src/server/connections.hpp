@@ -30,6 +30,10 @@ struct ListenerShare {
   net::SocketAddress address;
   net::TlsServer* tls = nullptr;  ///< null: cleartext; must outlive the connections
   std::chrono::milliseconds handshake_timeout{10'000};  ///< of TLS
+  /// Serves this listener's connections; null: the one that Connections was made with.
+  Pipeline* pipeline = nullptr;
+  /// Options::proxy_protocol is for this listener too.
+  bool proxy_protocol = true;
 };
 
 class Connections {
@@ -90,6 +94,9 @@ class Connections {
                                                        const ListenerShare& share);
   [[nodiscard]] Task<Result<void>> handshake(net::Stream& stream, const ListenerShare& share);
   [[nodiscard]] bool trusted(const net::SocketAddress& peer) const noexcept;
+  [[nodiscard]] Pipeline& pipeline_of(const ListenerShare& share) const noexcept {
+    return share.pipeline != nullptr ? *share.pipeline : pipeline_;
+  }
 
   Pipeline& pipeline_;
   const Options options_;

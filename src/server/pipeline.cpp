@@ -22,6 +22,7 @@ Handler& ServerPipeline::begin(Exchange& exchange) {
   for (const auto& m : middlewares_) m->request(exchange);
   ServedCertificate* served = exchange.peer.served;
   if (served != nullptr && !served->admits(exchange.request.authority)) return misdirected_;
+  if (everything_ != nullptr) return *everything_;
   if (exchange.request.path == "*") return options_;
   if (exchange.request.method == http::Method::kConnect ||
       exchange.request.method == http::Method::kTrace)

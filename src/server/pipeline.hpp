@@ -15,9 +15,15 @@ namespace millrace::server {
 
 class ServerPipeline final : public Pipeline, Observer {
  public:
+  /// `everything`: answers every request that has passed the gate, CONNECT and TRACE too, and the
+  /// router is not asked; nullptr: the routes do.
   ServerPipeline(const ConnectionLimits& limits, Router router,
-                 std::vector<std::unique_ptr<Middleware>> middlewares)
-      : limits_(limits), router_(std::move(router)), middlewares_(std::move(middlewares)) {}
+                 std::vector<std::unique_ptr<Middleware>> middlewares,
+                 Handler* everything = nullptr)
+      : limits_(limits),
+        router_(std::move(router)),
+        middlewares_(std::move(middlewares)),
+        everything_(everything) {}
 
   const ConnectionLimits& limits() const noexcept override { return limits_; }
   bool draining() const noexcept override { return draining_; }
@@ -35,6 +41,7 @@ class ServerPipeline final : public Pipeline, Observer {
   const ConnectionLimits limits_;
   Router router_;
   std::vector<std::unique_ptr<Middleware>> middlewares_;
+  Handler* const everything_;
   FailHandler not_found_{Errc::kNotFound};
   FailHandler method_not_allowed_{Errc::kMethodNotAllowed};
   FailHandler method_unknown_{Errc::kMethodUnknown};

@@ -144,6 +144,7 @@ class Millrace(Process):
             self.__exit__()
             raise
         self.listen = ready["listen"]  # bound addresses, in the order of the configuration
+        self.egress = ready["egress"]  # the addresses of [[egress]]
         self.admin = "http://" + ready["admin"] if ready.get("admin") else None
         self.address = next((a for a in self.listen if not a.startswith("unix:")), None)
         if self.address:

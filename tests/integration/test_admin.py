@@ -83,7 +83,8 @@ class Pages(AdminTest):
             lambda: (s := self.get("/status").json())["requests"]["total"]
             > before["requests"]["total"] and s, what="the request to be counted")
         self.assertEqual((status["ready"], status["draining"]), (True, False))
-        self.assertEqual(status["listeners"], [{"address": self.server.address, "tls": False}])
+        self.assertEqual(status["listeners"],
+                         [{"address": self.server.address, "tls": False, "egress": False}])
         self.assertEqual(status["admin"], f"{self.host}:{self.port}")
         self.assertRegex(status["version"], r"^\d+\.\d+\.\d+")
         self.assertGreater(status["uptime_seconds"], before["uptime_seconds"])

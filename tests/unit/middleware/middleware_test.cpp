@@ -108,6 +108,28 @@ TEST(RequestId, GoesBackWithTheResponse) {
   middleware->finished(exchange);
 }
 
+TEST(RequestId, OfAForwardProxyIsForTheLogAlone) {
+  const auto middleware = make("request_id", {.forward_proxy = true});
+  for (const char* sent : {"", "usable", "not usable"}) {
+    MemoryRequest request;
+    if (*sent != 0) request.fields.emplace_back("X-Request-Id", sent);
+    MemoryExchange exchange(request);
+    middleware->request(exchange);
+    EXPECT_EQ(exchange.request.fields.value_or(http::FieldId::kXRequestId, {}), sent);
+    EXPECT_EQ(exchange.request_id == sent, std::string_view(sent) == "usable");
+    EXPECT_FALSE(exchange.request_id.empty());
+
+    http::ResponseHead given;
+    given.fields.add(http::FieldId::kXRequestId, "the origin's");
+    middleware->response_head(exchange, given);
+    EXPECT_EQ(given.fields.value_or(http::FieldId::kXRequestId, {}), "the origin's");
+    http::ResponseHead bare;
+    middleware->response_head(exchange, bare);
+    EXPECT_EQ(bare.fields.value_or(http::FieldId::kXRequestId, {}), exchange.request_id);
+    middleware->finished(exchange);
+  }
+}
+
 TEST(Metrics, CountsTheExchange) {
   const auto middleware = make("metrics");
   const std::uint64_t requests = metrics::total(Metric::kRequests);

@@ -92,6 +92,20 @@ TEST_F(PipelineTest, HooksRunInOrderAndBack) {
   EXPECT_EQ(exchange.field("X-Seen-By"), "second");
 }
 
+TEST_F(PipelineTest, OneHandlerMayHaveEverything) {
+  ServerPipeline pipeline(ConnectionLimits{}, Router(), {}, &told_);
+  for (const auto& [method, target] : {std::pair("GET", "/x"),
+                                       {"GET", "http://b/x"},
+                                       {"OPTIONS", "*"},
+                                       {"CONNECT", "b:443"},
+                                       {"TRACE", "/"}}) {
+    FakeExchange exchange(method, target);
+    ASSERT_TRUE(exchange.passed) << target;
+    EXPECT_EQ(&pipeline.begin(exchange), &told_) << method;
+    EXPECT_NE(&pipeline_->begin(exchange), &told_) << method;
+  }
+}
+
 TEST_F(PipelineTest, RefusedHeadsPassTheHooksToo) {
   FakeExchange exchange("GET", "/get");
   pipeline_->refuse(exchange, Errc::kBadHost);
