@@ -5,6 +5,8 @@
 #include "proxy/egress_target.hpp"
 
 #include <algorithm>
+#include <string>
+#include <vector>
 
 namespace millrace::proxy {
 namespace {

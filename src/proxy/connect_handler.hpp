@@ -14,8 +14,10 @@
 #include "net/resolver.hpp"
 #include "proxy/stream_tunnel.hpp"
 
+#include <chrono>
 #include <functional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace millrace::proxy {

@@ -7,6 +7,9 @@
 #include "proxy/egress_target.hpp"
 #include "proxy/pass_on.hpp"
 
+#include <string>
+#include <string_view>
+
 namespace millrace::proxy {
 namespace {
 

@@ -5,6 +5,9 @@
 #include "proxy/idle_limit.hpp"
 #include "runtime/task_group.hpp"
 
+#include <span>
+#include <utility>
+
 namespace millrace::proxy {
 namespace {
 
@@ -33,7 +36,8 @@ class StreamTunnel {
   net::Output out_;
   ByteBuffer in_;
   std::size_t block_bytes_ = ByteBuffer::kMediumBytes;
-  bool more_ = false;  // the last read left bytes behind
+  bool more_ = false;      // the last read left bytes behind
+  bool said_all_ = false;  // our direction has ended
   IdleLimit idle_;
   const Duration half_closed_;
 };
@@ -59,6 +63,7 @@ Task<void> StreamTunnel::pass_up() {
     co_return;
   }
   stream_.shutdown_write();
+  said_all_ = true;
   idle_.tighten(half_closed_);
 }
 
@@ -108,7 +113,8 @@ Task<Result<void>> StreamTunnel::run() {
   }
   up.cancel();
   co_await up.join();
-  if (!passed) stream_.reset_on_close();
+  // What was said to its end may still be on its way.
+  if (!passed && !said_all_) stream_.reset_on_close();
   co_return passed;
 }
 

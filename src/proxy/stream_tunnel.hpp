@@ -10,6 +10,8 @@
 #include "net/stream.hpp"
 #include "runtime/deadline_wheel.hpp"
 
+#include <chrono>
+
 namespace millrace::proxy {
 
 struct TunnelLimits {
@@ -23,7 +25,7 @@ struct TunnelLimits {
 };
 
 /// Runs the tunnel that `exchange` has opened, until both directions have ended. After an error the
-/// connection is reset, as the client's is by its codec. Errors: kClientGone, kUpstreamReset,
+/// connection is reset, unless the client had said everything. Errors: kClientGone, kUpstreamReset,
 /// kUpstreamIdleTimeout (a limit), the scope's.
 [[nodiscard]] Task<Result<void>> run_stream_tunnel(Exchange& exchange, net::Stream stream,
                                                    TunnelLimits limits);

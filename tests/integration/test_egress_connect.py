@@ -305,6 +305,25 @@ class Time(TunnelTest):
         self.assertTrue(closed.wait(harness.DEADLINE_S))
         self.assertGreater(time.monotonic() - began, 0.25)
 
+    def test_what_was_said_to_its_end_arrives_all_the_same(self):
+        heard, over = [], threading.Event()
+
+        def play(connection):
+            over.wait(harness.DEADLINE_S)  # longer than the tunnel's patience
+            while data := connection.socket.recv(65536):
+                heard.append(len(data))
+            heard.append("end")
+
+        backend = self.origin(play)
+        client = self.connect(backend.port)
+        client.send(b"x" * 200_000)
+        client.finish_sending()
+        self.assertEqual(self.access(target=f"127.0.0.1:{backend.port}")["cause"],
+                         "upstream_idle_timeout")
+        over.set()
+        harness.wait_until(lambda: "end" in heard, what="the end")
+        self.assertEqual(sum(heard[:-1]), 200_000)
+
     def test_ports_are_the_operators_to_say(self):
         port = next(p for p in range(1, 80) if not self.listens(p))
         self.assert_problem(self.ask(f"127.0.0.1:{port}", method="CONNECT"),
