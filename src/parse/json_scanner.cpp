@@ -68,13 +68,6 @@ constexpr char unescaped(char c) noexcept {
   }
 }
 
-inline const char* skip_space(const char* begin, const char* from, const char* end) noexcept {
-  constexpr NotSpace kNotSpace;
-  if (kNotSpace.one(static_cast<unsigned char>(*from))) return from;
-  if (++from == end || kNotSpace.one(static_cast<unsigned char>(*from))) return from;
-  return find_byte(kNotSpace, begin, from, end);  // an indented text
-}
-
 }  // namespace
 
 // By state and number_class(); kDone: the byte does not belong to the number.
@@ -106,6 +99,8 @@ void JsonScanner::reset() noexcept {
   depth_ = 0;
   utf8_ = {};
   high_half_ = 0;
+  watched_levels_ = 0;
+  told_depth_ = kNoDepth;
   fault_ = {};
 }
 
@@ -124,10 +119,18 @@ JsonScanner::Event JsonScanner::next() {
 
 inline JsonScanner::Event JsonScanner::step() {
   switch (state_) {
-    case State::kString:
-      return string();
     case State::kBegun:
       return value();
+    case State::kValue:
+    case State::kFirstElement:
+    case State::kFirstName:
+    case State::kName:
+    case State::kColon:
+    case State::kAfterValue:
+    case State::kDone:
+      return between();
+    case State::kString:
+      return string();
     case State::kEscape:
       return escape();
     case State::kHex:
@@ -141,34 +144,40 @@ inline JsonScanner::Event JsonScanner::step() {
     case State::kFault:
       return Event::kFault;
     default:
-      return state_ < State::kValue ? number() : between();
+      return number();
   }
 }
 
+// A state is left for the next step() only where the piece ends, where there is something to tell,
+// and once per value: what usually follows a token is looked at right behind it.
+
+inline bool JsonScanner::skip_space() noexcept {
+  if (at_ == end_) return false;
+  constexpr NotSpace kNotSpace;
+  if (kNotSpace.one(static_cast<unsigned char>(*at_))) return true;
+  if (++at_ == end_) return false;
+  if (kNotSpace.one(static_cast<unsigned char>(*at_))) return true;
+  at_ = find_byte(kNotSpace, begin_, at_, end_);  // an indented text
+  return at_ != end_;
+}
+
 inline JsonScanner::Event JsonScanner::between() {
-  at_ = skip_space(begin_, at_, end_);
-  if (at_ == end_) return Event::kNeedMore;
-  const char c = *at_;
+  if (!skip_space()) return Event::kNeedMore;
   switch (state_) {
-    case State::kFirstElement:
-      if (c == ']') return close();
-      [[fallthrough]];
-    case State::kValue:
-      if (!watched()) return value();
-      state_ = State::kBegun;
-      return Event::kBegin;
-    case State::kFirstName:
-      if (c == '}') return close();
-      [[fallthrough]];
-    case State::kName:
-      return c == '"' ? begin_name() : fail(at_, kNameExpected);
-    case State::kColon:
-      if (c != ':') return fail(at_, kColonExpected);
-      ++at_;
-      state_ = State::kValue;
-      return Event::kNeedMore;
     case State::kAfterValue:
       return after_value();
+    case State::kFirstElement:
+      if (*at_ == ']') return close();
+      return begin_value();
+    case State::kValue:
+      return begin_value();
+    case State::kFirstName:
+      if (*at_ == '}') return close();
+      return begin_name();
+    case State::kName:
+      return begin_name();
+    case State::kColon:
+      return colon();
     default:
       return fail(at_, kTextBehind);
   }
@@ -176,22 +185,51 @@ inline JsonScanner::Event JsonScanner::between() {
 
 inline JsonScanner::Event JsonScanner::after_value() {
   const char c = *at_;
-  if (c == ',') {
-    ++at_;
-    state_ = in_object_ ? State::kName : State::kValue;
+  if (c != ',') {
+    if (c == (in_object_ ? '}' : ']')) return close();
+    return fail(at_, in_object_ ? kObjectGoesOn : kArrayGoesOn);
+  }
+  ++at_;
+  state_ = in_object_ ? State::kName : State::kValue;
+  if (!skip_space()) return Event::kNeedMore;
+  return in_object_ ? begin_name() : begin_value();
+}
+
+inline JsonScanner::Event JsonScanner::begin_name() {
+  if (*at_ != '"') return fail(at_, kNameExpected);
+  ++at_;
+  in_name_ = true;
+  name_offset_ = offset_of(at_);
+  const char* const stop = find_byte(StringStop{}, begin_, at_, end_);
+  const std::size_t bytes = static_cast<std::size_t>(stop - at_);
+  if (stop == end_ || *stop != '"' || bytes > limits_.name_bytes_max) {
+    state_ = State::kString;
     return Event::kNeedMore;
   }
-  if (in_object_) return c == '}' ? close() : fail(at_, kObjectGoesOn);
-  return c == ']' ? close() : fail(at_, kArrayGoesOn);
+  name_ = {at_, bytes};
+  at_ = stop + 1;
+  state_ = State::kColon;
+  if (watched() && bytes > 0) return Event::kName;
+  return skip_space() ? colon() : Event::kNeedMore;
+}
+
+inline JsonScanner::Event JsonScanner::colon() {
+  if (*at_ != ':') return fail(at_, kColonExpected);
+  ++at_;
+  state_ = State::kValue;
+  return skip_space() ? begin_value() : Event::kNeedMore;
+}
+
+inline JsonScanner::Event JsonScanner::begin_value() {
+  if (!watched()) return value();
+  state_ = State::kBegun;
+  return Event::kBegin;
 }
 
 inline JsonScanner::Event JsonScanner::value() {
   switch (*at_) {
     case '"':
-      ++at_;
-      in_name_ = false;
-      state_ = State::kString;
-      return Event::kNeedMore;
+      return begin_string();
     case '{':
       return open(true);
     case '[':
@@ -212,20 +250,37 @@ inline JsonScanner::Event JsonScanner::value() {
   }
 }
 
+inline JsonScanner::Event JsonScanner::begin_string() {
+  ++at_;
+  in_name_ = false;
+  const char* const stop = find_byte(StringStop{}, begin_, at_, end_);
+  at_ = stop;
+  if (stop == end_ || *stop != '"') {
+    state_ = State::kString;
+    return Event::kNeedMore;
+  }
+  ++at_;
+  return end_value();
+}
+
 inline JsonScanner::Event JsonScanner::begin_number(State state) {
   ++at_;
   state_ = state;
   number_bytes_ = 1;
-  return Event::kNeedMore;
+  return at_ == end_ ? Event::kNeedMore : number();
 }
 
 inline JsonScanner::Event JsonScanner::number() {
   State state = state_;
   const char* at = at_;
-  for (; at != end_; ++at) {
+  for (;;) {
+    if (state == State::kInteger || state == State::kFraction || state == State::kExponentDigits)
+      while (at != end_ && is_digit(*at)) ++at;
+    if (at == end_) break;
     const State next = kNumberNext[static_cast<std::size_t>(state)][number_class(*at)];
     if (next == State::kDone) break;
     state = next;
+    ++at;
   }
   const std::size_t room = limits_.number_bytes_max - number_bytes_;
   const std::size_t bytes = static_cast<std::size_t>(at - at_);
@@ -238,12 +293,16 @@ inline JsonScanner::Event JsonScanner::number() {
 }
 
 inline JsonScanner::Event JsonScanner::begin_literal(std::string_view text) {
+  if (std::string_view(at_, static_cast<std::size_t>(end_ - at_)).starts_with(text)) {
+    at_ += text.size();
+    return end_value();
+  }
   literal_ = text;
   state_ = State::kLiteral;
   return literal();
 }
 
-inline JsonScanner::Event JsonScanner::literal() {
+JsonScanner::Event JsonScanner::literal() {
   for (; at_ != end_; ++at_) {
     if (*at_ != literal_.front()) return fail(at_, kBadLiteral);
     literal_.remove_prefix(1);
@@ -254,28 +313,23 @@ inline JsonScanner::Event JsonScanner::literal() {
   return Event::kNeedMore;
 }
 
-inline JsonScanner::Event JsonScanner::begin_name() {
-  ++at_;
-  in_name_ = true;
-  name_offset_ = offset_of(at_);
-  state_ = State::kString;
-  return Event::kNeedMore;
-}
-
-// What this stops at is not ASCII, or a byte for string_stop().
-inline const char* JsonScanner::skip_plain(const char* at) noexcept {
+// Over plain text and whole sequences of UTF-8; inside of a sequence only at its bad byte, or where
+// the piece ends.
+const char* JsonScanner::skip_text(const char* at) noexcept {
   for (;;) {
     for (; utf8_.pending() && at != end_; ++at)
       if (!utf8_.follow(static_cast<unsigned char>(*at))) return at;
     at = find_byte(StringStop{}, begin_, at, end_);
     if (at == end_ || static_cast<unsigned char>(*at) < 0x80) return at;
+    at = skip_sequences(at, end_);
+    if (at == end_ || static_cast<unsigned char>(*at) < 0x80) continue;
     if (!utf8_.lead(static_cast<unsigned char>(*at))) return at;
     ++at;
   }
 }
 
-inline JsonScanner::Event JsonScanner::string() {
-  const std::string_view run(at_, skip_plain(at_));
+JsonScanner::Event JsonScanner::string() {
+  const std::string_view run(at_, skip_text(at_));
   if (in_name_) {
     // An escape is counted when it is over, so that a cut in its middle makes no difference.
     const std::uint64_t before = offset_of(at_) - name_offset_;
@@ -380,12 +434,15 @@ inline JsonScanner::Event JsonScanner::close() {
   ++at_;
   --depth_;
   in_object_ = depth_ > 0 && (objects_[(depth_ - 1) / kBits] >> (depth_ - 1) % kBits & 1) != 0;
+  watched_levels_ = std::min(watched_levels_, depth_ + 1);
   return end_value();
 }
 
 inline JsonScanner::Event JsonScanner::end_value() {
   state_ = depth_ == 0 ? State::kDone : State::kAfterValue;
-  return watched() ? Event::kEnd : Event::kNeedMore;
+  if (depth_ != told_depth_) return Event::kNeedMore;
+  told_depth_ = kNoDepth;
+  return Event::kEnd;
 }
 
 JsonScanner::Event JsonScanner::fail(const char* at, std::string_view reason) {

@@ -10,7 +10,8 @@
 //
 // Events are for whoever watches the outer levels of a text. Level 1 is the text's one value, level
 // 2 are the members and elements of that, and so on; values deeper than the watched levels are only
-// checked. A consumer widens or narrows watch() as it goes.
+// checked. A consumer that means to look into a value widens watch() by a level when that begins;
+// it is narrowed again when the value ends.
 //
 // Ownership: refers to the last piece, which must stay until next() says kNeedMore. Thread rule:
 // one thread at a time. Memory: one bit per level of nesting.
@@ -60,16 +61,18 @@ class JsonScanner {
     kNeedMore,  ///< the piece is used up
     kName,      ///< name() is the next part of the name of the member whose value comes next
     kBegin,     ///< a value is to begin at at(), inside of depth() arrays and objects
-    kEnd,       ///< the value has ended before at(), inside of depth() arrays and objects
+    kEnd,       ///< the value that tell_end() was said of has ended before at()
     kFault,     ///< fault(), at at(); nothing comes after it
   };
 
   explicit JsonScanner(JsonLimits limits = {}) noexcept : limits_(limits) {}
 
-  /// For another text, with the same limits and the same watched levels.
+  /// For another text, with the same limits; nothing is watched.
   void reset() noexcept;
-  /// Events for the values of the outer `levels`. Not for names of which a part was told already.
+  /// Events for the values of the outer `levels`: first, or after the kBegin of an array or object.
   void watch(std::size_t levels) noexcept { watched_levels_ = levels; }
+  /// After kBegin: tell of this value's end. Of one value at a time.
+  void tell_end() noexcept { told_depth_ = depth_; }
 
   /// After kNeedMore, or first.
   void feed(std::string_view piece) noexcept;
@@ -117,6 +120,7 @@ class JsonScanner {
     kLiteral,
     kFault,
   };
+  static constexpr std::size_t kNoDepth = static_cast<std::size_t>(-1);
   static constexpr std::size_t kNumberStates = 8;
   static const std::array<std::array<State, 6>, kNumberStates> kNumberNext;
 
@@ -124,25 +128,29 @@ class JsonScanner {
   Event step();
   Event between();
   Event after_value();
+  Event begin_name();
+  Event colon();
+  Event begin_value();
   Event value();
+  Event begin_string();
+  Event begin_number(State state);
   Event number();
+  Event begin_literal(std::string_view text);
   Event literal();
   Event string();
   Event string_stop();
-  const char* skip_plain(const char* at) noexcept;
   Event escape();
   Event hex();
   Event low_half(char wanted, State then);
-
+  Event end_escape(char32_t code_point);
   Event open(bool object);
   Event close();
-  Event begin_name();
-  Event begin_number(State state);
-  Event begin_literal(std::string_view text);
   Event end_value();
-  Event end_escape(char32_t code_point);
   Event fail(const char* at, std::string_view reason);
 
+  /// False: at_ is end_.
+  bool skip_space() noexcept;
+  const char* skip_text(const char* at) noexcept;
   /// Is a number that got so far one?
   [[nodiscard]] static bool may_end(State state) noexcept;
   [[nodiscard]] bool watched() const noexcept { return depth_ < watched_levels_; }
@@ -159,6 +167,7 @@ class JsonScanner {
   bool in_name_ = false;
   std::size_t depth_ = 0;
   std::size_t watched_levels_ = 0;
+  std::size_t told_depth_ = kNoDepth;
   std::vector<std::uint64_t> objects_;  ///< a bit per open level: is it an object?
 
   std::uint64_t piece_offset_ = 0;

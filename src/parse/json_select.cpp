@@ -72,6 +72,7 @@ void JsonSelect::on_begin() {
   if (!takes_child()) return;
   if (depth == path_.steps().size()) {
     selected_ = true;
+    scanner_.tell_end();
     unsent_ = scanner_.at();
     return;
   }
@@ -82,8 +83,6 @@ void JsonSelect::on_begin() {
 }
 
 void JsonSelect::on_end() {
-  scanner_.watch(scanner_.depth() + 1);
-  if (!selected_) return;
   flush();
   selected_ = false;
   sink_.value_end();

@@ -38,6 +38,29 @@ class Utf8Check {
   std::uint8_t high_ = 0xbf;
 };
 
+/// Behind the well-formed sequences of two bytes and more that [at, end) begins with; those that
+/// are cut off at the end, or begin in the last bytes before it, may be left.
+[[nodiscard]] inline const char* skip_sequences(const char* at, const char* end) noexcept {
+  const auto follows = [&](int i) { return (static_cast<unsigned char>(at[i]) & 0xc0) == 0x80; };
+  while (end - at >= 4) {
+    const auto lead = static_cast<unsigned char>(at[0]);
+    const auto second = static_cast<unsigned char>(at[1]);
+    if (lead < 0xc2 || lead > 0xf4 || !follows(1)) break;
+    if (lead < 0xe0) {
+      at += 2;
+    } else if (lead < 0xf0) {
+      if (!follows(2) || (lead == 0xe0 && second < 0xa0) || (lead == 0xed && second > 0x9f)) break;
+      at += 3;
+    } else {
+      if (!follows(2) || !follows(3) || (lead == 0xf0 && second < 0x90) ||
+          (lead == 0xf4 && second > 0x8f))
+        break;
+      at += 4;
+    }
+  }
+  return at;
+}
+
 [[nodiscard]] bool is_utf8(std::string_view text) noexcept;
 
 inline constexpr std::size_t kUtf8BytesMax = 4;

@@ -17,21 +17,29 @@ namespace {
 using Event = JsonScanner::Event;
 
 struct Told {
-  std::string events;  ///< names as they are, '<' for a value's begin and '>' for its end
+  std::string
+      events;  ///< names as they are, '<' for a value's begin, '>' for the end of one told of
   std::optional<JsonFault> fault;
 };
 
-/// Feeds pieces of `bytes`.
-Told scan(JsonScanner& scanner, std::string_view text, std::size_t bytes) {
+/// Feeds pieces of `bytes`, and watches as many levels; is told of the ends of the innermost.
+Told scan(JsonScanner& scanner, std::string_view text, std::size_t bytes, std::size_t levels) {
   Told told;
+  scanner.watch(levels);
   for (std::size_t at = 0; at < text.size(); at += bytes) {
     const std::string_view piece = text.substr(at, bytes);
     const std::vector<char> exact(piece.begin(), piece.end());
     scanner.feed({exact.data(), exact.size()});
     for (Event event = scanner.next(); event != Event::kNeedMore; event = scanner.next()) {
       if (event == Event::kName) told.events += scanner.name();
-      if (event == Event::kBegin) told.events += '<';
       if (event == Event::kEnd) told.events += '>';
+      if (event == Event::kBegin) {
+        told.events += '<';
+        if (scanner.depth() + 1 == levels)
+          scanner.tell_end();
+        else if (const char c = *scanner.at(); c == '{' || c == '[')
+          scanner.watch(levels);
+      }
       if (event != Event::kFault) continue;
       told.fault = scanner.fault();
       EXPECT_EQ(scanner.next(), Event::kFault);
@@ -46,11 +54,10 @@ Told scan(JsonScanner& scanner, std::string_view text, std::size_t bytes) {
 /// The same however it is cut.
 Told scan(std::string_view text, std::size_t levels = 0, JsonLimits limits = {}) {
   JsonScanner scanner(limits);
-  scanner.watch(levels);
-  const Told whole = scan(scanner, text, text.size() + 1);
+  const Told whole = scan(scanner, text, text.size() + 1, levels);
   for (const std::size_t bytes : kCuts) {
     scanner.reset();
-    const Told cut = scan(scanner, text, bytes);
+    const Told cut = scan(scanner, text, bytes, levels);
     EXPECT_EQ(cut.events, whole.events) << text << " by " << bytes;
     EXPECT_EQ(cut.fault, whole.fault) << text << " by " << bytes;
   }
@@ -120,17 +127,29 @@ TEST(JsonScanner, TellsOfTheLevelsThatAreWatched) {
   constexpr std::string_view kText = R"({"a": [1, "x"], "b\n" : {"c": null}})";
   EXPECT_EQ(scan(kText, 0).events, "");
   EXPECT_EQ(scan(kText, 1).events, "<>");
-  EXPECT_EQ(scan(kText, 2).events, "<a<>b\n<>>");
-  EXPECT_EQ(scan(kText, 3).events, "<a<<><>>b\n<c<>>>");
-  EXPECT_EQ(scan(kText, 9).events, scan(kText, 3).events);
+  EXPECT_EQ(scan(kText, 2).events, "<a<>b\n<>");
+  EXPECT_EQ(scan(kText, 3).events, "<a<<><>b\n<c<>");
+  EXPECT_EQ(scan(kText, 4).events, "<a<<<b\n<c<");
   EXPECT_EQ(scan("12 ", 1).events, "<>");
   EXPECT_EQ(scan("12", 1).events, "<") << "finish() ends it";
 }
 
+TEST(JsonScanner, NoLongerWatchesWhatIsInsideOfTheNextValue) {
+  JsonScanner scanner;
+  scanner.watch(2);
+  scanner.feed(R"({"a":{"b":1},"c":{"d":2}})");
+  std::string names;
+  for (Event event = scanner.next(); event != Event::kNeedMore; event = scanner.next()) {
+    if (event == Event::kName) names += scanner.name();
+    if (event == Event::kBegin && names == "a") scanner.watch(3);
+  }
+  EXPECT_EQ(names, "abc");
+}
+
 TEST(JsonScanner, UnescapesNames) {
-  EXPECT_EQ(scan(R"({"\"\\\/\b\f\n\r\t":1})", 2).events, "<\"\\/\b\f\n\r\t<>>");
+  EXPECT_EQ(scan(R"({"\"\\\/\b\f\n\r\t":1})", 2).events, "<\"\\/\b\f\n\r\t<>");
   EXPECT_EQ(scan("{\"\\u0041\\u00e9\\u20AC\\ud83d\\ude00\xc3\xa9\":1}", 2).events,
-            "<A\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xc3\xa9<>>");
+            "<A\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xc3\xa9<>");
 }
 
 std::string nested(std::size_t depth) {
@@ -184,9 +203,9 @@ TEST(JsonScanner, ForgetsTheTextBefore) {
   JsonScanner scanner;
   for (const std::string_view before : kBadJson) {
     scanner.reset();
-    (void)scan(scanner, before, 3);
+    (void)scan(scanner, before, 3, 2);
     scanner.reset();
-    EXPECT_FALSE(scan(scanner, R"({"a":["\ud83d\ude00",1]})", 5).fault) << before;
+    EXPECT_FALSE(scan(scanner, R"({"a":["\ud83d\ude00",1]})", 5, 0).fault) << before;
   }
 }
 
