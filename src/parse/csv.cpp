@@ -98,14 +98,11 @@ bool CsvSplitter::begin() {
 }
 
 inline bool CsvSplitter::field_begin() {
-  if (*at_ == '"') {
-    ++at_;
-    state_ = State::kQuoted;
-  } else {
-    state_ = State::kPlain;
-  }
+  const bool is_quoted = *at_ == '"';
+  if (is_quoted) ++at_;
+  state_ = is_quoted ? State::kQuoted : State::kPlain;
   field_offset_ = offset();
-  return true;
+  return is_quoted || plain();
 }
 
 inline bool CsvSplitter::plain() {
