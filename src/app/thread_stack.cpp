@@ -81,6 +81,15 @@ proxy::ConnectHandler::Options to_connect(const config::Fetch& fetch,
           .tunnel = {.idle = egress.tunnel_timeout, .half_closed = or_never(fetch.timeout.idle)}};
 }
 
+endpoints::BatchLimits to_batch_limits(const config::FetchBatch& batch) {
+  endpoints::BatchLimits limits;
+  limits.body_bytes_max = batch.body_bytes_max;
+  limits.items_max = batch.items_max;
+  limits.item_bytes_max = batch.item_bytes_max;
+  limits.held_bytes_max = batch.held_bytes_max;
+  return limits;
+}
+
 proxy::HostPolicy to_host_policy(config::HostPolicy::Kind kind) {
   switch (kind) {
     case config::HostPolicy::Kind::kUpstream:
@@ -183,7 +192,8 @@ endpoints::EndpointContext ThreadStack::endpoint_context() {
           .fetcher = &fetcher_,
           .image_body_bytes_max = config.image.body_bytes_max,
           .image_pixels_max = config.image.pixels_max,
-          .compute_body_bytes_max = config.compute.body_bytes_max};
+          .compute_body_bytes_max = config.compute.body_bytes_max,
+          .batch = to_batch_limits(config.fetch.batch)};
 }
 
 server::Router ThreadStack::make_router() {

@@ -127,6 +127,15 @@ struct FetchTls {
   friend bool operator==(const FetchTls&, const FetchTls&) = default;
 };
 
+/// Batches of fetches: `POST /v1/fetch/batch`.
+struct FetchBatch {
+  std::uint64_t body_bytes_max = std::uint64_t{4} << 20;
+  std::uint64_t item_bytes_max = std::uint64_t{16} << 20;
+  std::uint64_t held_bytes_max = std::uint64_t{32} << 20;
+  std::uint32_t items_max = 10'000;
+  friend bool operator==(const FetchBatch&, const FetchBatch&) = default;
+};
+
 /// `[fetch]`: the doors that take a URL from a client.
 struct Fetch {
   std::vector<HostPattern> allow_hosts{HostPattern{}};
@@ -137,6 +146,7 @@ struct Fetch {
                    .idle = milliseconds(30'000),
                    .total = std::nullopt};
   FetchTls tls;
+  FetchBatch batch;
   friend bool operator==(const Fetch&, const Fetch&) = default;
 };
 

@@ -268,6 +268,25 @@ std::span<const Field<FetchTls>> fields() {
 }
 
 template <>
+std::span<const Field<FetchBatch>> fields() {
+  static constexpr auto kFields = std::to_array<Field<FetchBatch>>({
+      key<&FetchBatch::body_bytes_max>(
+          "body_max", "Size of a batch in JSON, or of one line of a batch in NDJSON.",
+          {.min = kKiB, .max = 64 * kMiB}),
+      key<&FetchBatch::item_bytes_max>(
+          "item_max", "Size of one answer's body: it is kept until its line is written.",
+          {.min = 1, .max = kGiB}),
+      key<&FetchBatch::held_bytes_max>(
+          "held_max",
+          "What all answers of a batch that wait for its client may hold together. Over it no more "
+          "is read from the servers.",
+          {.min = kKiB, .max = 64 * kGiB}),
+      key<&FetchBatch::items_max>("items_max", "URLs in one batch.", {.min = 1, .max = 10'000'000}),
+  });
+  return kFields;
+}
+
+template <>
 std::span<const Field<Fetch>> fields() {
   static constexpr auto kFields = std::to_array<Field<Fetch>>({
       key<&Fetch::allow_hosts>(
@@ -283,6 +302,7 @@ std::span<const Field<Fetch>> fields() {
       key<&Fetch::timeout>("timeout", "Shorter than an upstream's: these servers are strangers."),
       key<&Fetch::tls>("tls",
                        "How servers prove themselves; their certificates are always verified."),
+      key<&Fetch::batch>("batch", "Limits of batches: POST /v1/fetch/batch."),
   });
   return kFields;
 }

@@ -50,12 +50,13 @@ struct Shown {
   std::string_view request;
   std::string_view answer;
 };
-constexpr std::array<Shown, 9> kShown{{
+constexpr std::array<Shown, 10> kShown{{
     {"POST /v1/image/grayscale[?method=luma|linear&quality=&format=]", "the image in gray"},
     {"POST /v1/image/info", "format, size and orientation of an image, as JSON"},
     {"POST /v1/compute/wordcount[?top=]", "bytes, lines, words and characters of a text"},
     {"GET /v1/compute/sqrt-sum?n=[&tasks=]", "the sum of sqrt(i) for i < n"},
     {"GET|POST|HEAD /v1/fetch?url=", "what lies at the URL"},
+    {"POST /v1/fetch/batch", "what lies at many URLs, a line of JSON for each as it comes"},
     {"GET|POST /echo", "the body comes back"},
     {"GET /delay?ms=", "an answer after so long"},
     {"GET /bytes?n=", "so many bytes"},

@@ -7,6 +7,7 @@
 // Thread rule: one instance per io thread.
 #pragma once
 
+#include "endpoints/batch_limits.hpp"
 #include "millrace/exchange.hpp"
 #include "millrace/input.hpp"
 #include "runtime/offload.hpp"
@@ -34,6 +35,7 @@ struct EndpointContext {
   std::uint64_t image_body_bytes_max = std::uint64_t{64} << 20;
   std::uint64_t image_pixels_max = 64'000'000;
   std::uint64_t compute_body_bytes_max = std::uint64_t{16} << 30;
+  BatchLimits batch;
 };
 
 struct EndpointEntry {

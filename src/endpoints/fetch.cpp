@@ -1,6 +1,7 @@
 #include "endpoints/fetch.hpp"
 
 #include "endpoints/answer.hpp"
+#include "endpoints/fetch_fields.hpp"
 #include "http/ascii.hpp"
 #include "http/forward.hpp"
 #include "http/gate.hpp"
@@ -19,37 +20,12 @@ using http::FieldId;
 using http::Method;
 
 constexpr std::string_view kHeaderPrefix = "fetch-header-";
-constexpr std::string_view kUserAgent = "millrace";
 
 // --- fields ---
 
 bool goes_out(const http::Field& field) noexcept {
   return field.id == FieldId::kContentType || field.id == FieldId::kRange ||
          http::istarts_with(field.name, "accept") || http::istarts_with(field.name, "if-");
-}
-
-// What a client may not have said in its name: framing, routing, and who the client is.
-bool may_be_chosen(std::string_view name) noexcept {
-  if (!http::is_token(name) || http::istarts_with(name, "x-forwarded-") ||
-      http::istarts_with(name, "proxy"))
-    return false;
-  switch (http::field_id(name)) {
-    case FieldId::kConnection:
-    case FieldId::kContentLength:
-    case FieldId::kExpect:
-    case FieldId::kForwarded:
-    case FieldId::kHost:
-    case FieldId::kHttp2Settings:
-    case FieldId::kKeepAlive:
-    case FieldId::kTe:
-    case FieldId::kTrailer:
-    case FieldId::kTransferEncoding:
-    case FieldId::kUpgrade:
-    case FieldId::kVia:
-      return false;
-    default:
-      return true;
-  }
 }
 
 Result<void> choose_fields(Exchange& exchange, http::Fields& to) {
@@ -65,7 +41,7 @@ Result<void> choose_fields(Exchange& exchange, http::Fields& to) {
       to.add(field);
     }
   }
-  if (!to.has(FieldId::kUserAgent)) to.add(FieldId::kUserAgent, kUserAgent);
+  if (!to.has(FieldId::kUserAgent)) to.add(FieldId::kUserAgent, kFetchUserAgent);
   return {};
 }
 
@@ -188,7 +164,7 @@ Task<Result<void>> FetchedInput::open(Exchange& exchange, std::string_view url,
   request_.decode = true;
   request_.body_bytes_max = bytes_max;
   request_.fields.add(FieldId::kAccept, "*/*");
-  request_.fields.add(FieldId::kUserAgent, kUserAgent);
+  request_.fields.add(FieldId::kUserAgent, kFetchUserAgent);
   co_return co_await in_scope(limit_.scope(), fetch(exchange));
 }
 
