@@ -19,7 +19,7 @@ struct Coding {
   std::unique_ptr<Decoder> (*make_decoder)(const DecodeLimits& limits);
 };
 
-/// In the order of meson.build, which is the order of preference.
+/// In the order of meson.build.
 [[nodiscard]] std::span<const Coding* const> all_codings() noexcept;
 
 }  // namespace millrace::coding

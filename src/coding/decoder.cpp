@@ -44,6 +44,11 @@ class StackedDecoder final : public Decoder {
     return ready_.empty() && outer_->finish() && inner_->finish();
   }
 
+  Errc unfinished() const noexcept override {
+    const auto inner = inner_->finish();
+    return inner ? Errc::kUpstreamBadCoding : inner.error().errc;
+  }
+
   const std::unique_ptr<Decoder> outer_;
   const std::unique_ptr<Decoder> inner_;
   std::array<char, kBetweenBytes> between_;
@@ -75,7 +80,7 @@ Result<Decoder::Step> Decoder::decode(std::span<const char> in, std::span<char> 
 
 Result<void> Decoder::finish() const {
   if (consumed_bytes_ == 0 || complete()) return {};
-  return fail(Errc::kUpstreamBadCoding);
+  return fail(unfinished());
 }
 
 Result<std::unique_ptr<Decoder>> make_decoder(std::string_view content_encoding,

@@ -2,7 +2,8 @@
 // steps.
 //
 // The caller brings both ends and decides how much work a step may be; nothing is buffered beyond
-// what the coding itself needs (gzip and deflate: a window of 32 KiB, allocated with the decoder).
+// what the coding itself needs: its window. gzip and deflate: 32 KiB, allocated with the decoder;
+// zstd up to 8 MiB, br up to 16 MiB, as their streams ask.
 //
 //   for (;;) {
 //     const auto step = decoder.decode(in, out);           // error: give up the message
@@ -69,6 +70,8 @@ class Decoder {
   [[nodiscard]] virtual Result<Step> step(std::span<const char> in, std::span<char> out) = 0;
   /// Does the input, at least one byte, end where a message may end?
   [[nodiscard]] virtual bool complete() const noexcept = 0;
+  /// What is wrong when it does not.
+  [[nodiscard]] virtual Errc unfinished() const noexcept { return Errc::kUpstreamBadCoding; }
 
  private:
   const DecodeLimits limits_;
@@ -84,7 +87,7 @@ inline constexpr std::size_t kCodingsMax = 2;
 [[nodiscard]] Result<std::unique_ptr<Decoder>> make_decoder(std::string_view content_encoding,
                                                             const DecodeLimits& limits = {});
 
-/// For our own requests: the codings that make_decoder knows, as "gzip, deflate".
+/// For our own requests: the codings that make_decoder knows, as "gzip, deflate, br, zstd".
 [[nodiscard]] const std::string& accept_encoding();
 
 }  // namespace millrace::coding

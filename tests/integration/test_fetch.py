@@ -429,14 +429,19 @@ class Inputs(FetchTest):
     def test_codings_are_undone(self):
         text = b"a b\n" * 5000
         raw_deflate = zlib.compressobj(wbits=-15)
+        # The same text: Python's library has no encoders for these.
+        br = bytes.fromhex("1f1f4ef8a51540c2c4c46901807511400e")
+        zstd = bytes.fromhex("28b52ffd60204d650000206120620a0100198efd1201")
         for coding, body in {"gzip": gzip.compress(text), "deflate": zlib.compress(text),
                              "x-gzip": gzip.compress(text), "identity": text,
+                             "br": br, "zstd": zstd, "br, gzip": gzip.compress(br),
                              "Deflate": raw_deflate.compress(text) + raw_deflate.flush()}.items():
             with self.subTest(coding):
                 backend = self.backend(answer(body, f"Content-Encoding: {coding}"))
                 response = self.input("/v1/compute/wordcount", backend)
                 self.assertEqual(response.json()["words"], 10_000)
-                self.assertIn("gzip", backend.requests[0].header("accept-encoding"))
+                self.assertEqual(backend.requests[0].header("accept-encoding"),
+                                 "gzip, deflate, br, zstd")
 
     def test_damaged_codings_are_errors_and_not_short_texts(self):
         text = b"a b c d e f g\n" * 5000
@@ -444,6 +449,7 @@ class Inputs(FetchTest):
         for name, coding, body in (("truncated", "gzip", whole[:-5]), ("half", "gzip", whole[:50]),
                                    ("checksum", "gzip", whole[:-8] + bytes(4) + whole[-4:]),
                                    ("trailing", "gzip", whole + b"garbage"), ("none", "gzip", text),
+                                   ("br", "br", text), ("zstd", "zstd", text),
                                    ("unknown", "lzma", text), ("stacked", "gzip, gzip, gzip, gzip, "
                                                                "gzip, gzip, gzip, gzip", whole)):
             with self.subTest(name):
@@ -452,11 +458,15 @@ class Inputs(FetchTest):
                                     "upstream_bad_coding")
 
     def test_bombs_are_stopped(self):
-        bomb = gzip.compress(bytes(64 << 20))
-        backend = self.backend(answer(bomb, "Content-Encoding: gzip"))
+        # 64 MiB of zeros.
+        bombs = {"gzip": gzip.compress(bytes(64 << 20)), "br": bytes.fromhex(
+            "cfffff7ff82700e2b14020f7fe9ffffffff04f00c4610180eefd3fffffffe19f0088c32200ddfbfffcffffc73f0110870500ba"
+            "f7ff")}
         before = self.server.rss_bytes()
-        for path in ("/v1/compute/wordcount", "/v1/image/info"):
-            self.assertIn(self.input(path, backend).status, (413, 415, 502))
+        for coding, bomb in bombs.items():
+            backend = self.backend(answer(bomb, f"Content-Encoding: {coding}"))
+            for path in ("/v1/compute/wordcount", "/v1/image/info"):
+                self.assertIn(self.input(path, backend).status, (413, 415, 502))
         if not harness.SANITIZED:
             self.assertLess(self.server.rss_bytes() - before, 4 << 20)
 

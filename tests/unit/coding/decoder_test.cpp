@@ -6,12 +6,16 @@
 #include "coding/coding.hpp"
 
 #include <algorithm>
+#include <cstdint>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
 
+#include <brotli/encode.h>
 #include <gtest/gtest.h>
 #include <zlib.h>
+#include <zstd.h>
 
 namespace millrace::coding {
 namespace {
@@ -30,6 +34,46 @@ std::string zlib_encode(const std::string& plain, int window_bits) {
   EXPECT_EQ(deflate(&z, Z_FINISH), Z_STREAM_END);
   out.resize(z.total_out);
   deflateEnd(&z);
+  return out;
+}
+
+/// `window_log` beyond 24: the large windows that are no part of RFC 7932. The first `flushed`
+/// bytes are a block of their own.
+std::string brotli_encode(const std::string& plain, int window_log, std::size_t flushed = 0) {
+  const std::unique_ptr<BrotliEncoderState, decltype(&BrotliEncoderDestroyInstance)> encoder(
+      BrotliEncoderCreateInstance(nullptr, nullptr, nullptr), &BrotliEncoderDestroyInstance);
+  BrotliEncoderSetParameter(encoder.get(), BROTLI_PARAM_QUALITY, 5);
+  BrotliEncoderSetParameter(encoder.get(), BROTLI_PARAM_LARGE_WINDOW, window_log > 24 ? 1 : 0);
+  BrotliEncoderSetParameter(encoder.get(), BROTLI_PARAM_LGWIN, window_log);
+  std::string out(BrotliEncoderMaxCompressedSize(plain.size()) + 64, '\0');
+  std::size_t in_left = flushed, out_left = out.size();
+  const auto* in = reinterpret_cast<const std::uint8_t*>(plain.data());
+  auto* target = reinterpret_cast<std::uint8_t*>(out.data());
+  if (flushed > 0)
+    BrotliEncoderCompressStream(encoder.get(), BROTLI_OPERATION_FLUSH, &in_left, &in, &out_left,
+                                &target, nullptr);
+  in_left = plain.size() - flushed;
+  EXPECT_EQ(BrotliEncoderCompressStream(encoder.get(), BROTLI_OPERATION_FINISH, &in_left, &in,
+                                        &out_left, &target, nullptr),
+            BROTLI_TRUE);
+  EXPECT_EQ(BrotliEncoderIsFinished(encoder.get()), BROTLI_TRUE);
+  out.resize(out.size() - out_left);
+  return out;
+}
+
+/// `window_log` 0: as the library likes. Streamed, so that the frame has a window of its own.
+std::string zstd_encode(const std::string& plain, int window_log = 0) {
+  const std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context(ZSTD_createCCtx(),
+                                                                     &ZSTD_freeCCtx);
+  ZSTD_CCtx_setParameter(context.get(), ZSTD_c_checksumFlag, 1);
+  ZSTD_CCtx_setParameter(context.get(), ZSTD_c_windowLog, window_log);
+  std::string out(ZSTD_compressBound(plain.size()) + 64, '\0');
+  ZSTD_inBuffer in{plain.data(), plain.size(), 0};
+  ZSTD_inBuffer nothing{nullptr, 0, 0};
+  ZSTD_outBuffer target{out.data(), out.size(), 0};
+  EXPECT_EQ(ZSTD_compressStream2(context.get(), &target, &in, ZSTD_e_flush), 0U);
+  EXPECT_EQ(ZSTD_compressStream2(context.get(), &target, &nothing, ZSTD_e_end), 0U);
+  out.resize(target.pos);
   return out;
 }
 
@@ -52,6 +96,26 @@ struct GzipInDeflate {
   static constexpr const char* kName = "gzip, deflate";
   static constexpr bool kHasChecksum = true;
   static std::string encode(const std::string& plain) { return Zlib::encode(Gzip::encode(plain)); }
+};
+
+struct Brotli {
+  static constexpr const char* kName = "br";
+  static constexpr bool kHasChecksum = false;
+  static std::string encode(const std::string& plain) {
+    return brotli_encode(plain, BROTLI_DEFAULT_WINDOW);
+  }
+};
+struct Zstd {
+  static constexpr const char* kName = "zstd";
+  static constexpr bool kHasChecksum = true;
+  static std::string encode(const std::string& plain) { return zstd_encode(plain); }
+};
+struct BrotliInZstd {
+  static constexpr const char* kName = "br, zstd";
+  static constexpr bool kHasChecksum = true;
+  static std::string encode(const std::string& plain) {
+    return Zstd::encode(Brotli::encode(plain));
+  }
 };
 
 std::string text_of(std::size_t bytes) {
@@ -128,7 +192,7 @@ class DecoderSuite : public testing::Test {
   }
 };
 
-using Codings = testing::Types<Gzip, Zlib, RawDeflate, GzipInDeflate>;
+using Codings = testing::Types<Gzip, Zlib, RawDeflate, GzipInDeflate, Brotli, Zstd, BrotliInZstd>;
 TYPED_TEST_SUITE(DecoderSuite, Codings);
 
 TYPED_TEST(DecoderSuite, GivesBackWhatWasEncoded) {
@@ -286,6 +350,99 @@ TEST(GzipDecoder, ASecondMemberCutShortIsAnError) {
   EXPECT_EQ(decode_all(**decoder, whole.substr(0, whole.size() - 1), 100, 100), bad("onetwo"));
 }
 
+/// A frame that is to be skipped (RFC 8878 section 3.1.2).
+std::string skippable(unsigned char kind, const std::string& content) {
+  std::string out{static_cast<char>(0x50 | kind), '\x2a', '\x4d', '\x18'};
+  for (int shift = 0; shift < 32; shift += 8)
+    out += static_cast<char>(content.size() >> shift & 0xff);
+  return out + content;
+}
+
+Outcome decode_as(const char* name, const std::string& encoded, std::size_t in_bytes = 4096,
+                  std::size_t out_bytes = std::size_t{16} * 1024) {
+  const auto decoder = make_decoder(name);
+  return decode_all(**decoder, encoded, in_bytes, out_bytes);
+}
+
+TEST(ZstdDecoder, JoinsFramesAndSkipsTheSkippable) {
+  const std::string first = text_of(1000), second = noise_of(3000);
+  const std::string all = skippable(0, "") + Zstd::encode(first) + skippable(15, noise_of(300)) +
+                          Zstd::encode("") + Zstd::encode(second) + skippable(7, "end");
+  for (const std::size_t in_bytes : {1UL, 5UL, all.size()})
+    for (const std::size_t out_bytes : {1UL, 1000UL, 8192UL})
+      EXPECT_EQ(decode_as("zstd", all, in_bytes, out_bytes), good(first + second));
+  EXPECT_EQ(decode_as("zstd", skippable(3, "nothing else")), good(""));
+  EXPECT_EQ(decode_as("zstd", all.substr(0, all.size() - 1)), bad(first + second));
+}
+
+TEST(ZstdDecoder, TakesWindowsUpToEightMebibytes) {
+  const std::string plain = text_of(100'000);
+  EXPECT_EQ(decode_as("zstd", zstd_encode(plain, 23)), good(plain));
+  EXPECT_EQ(decode_as("zstd", zstd_encode(plain, 24)), bad());
+}
+
+TEST(ZstdDecoder, TheFormatsBeforeTheRfcAreNotKnown) {
+  for (const char version : {'\x22', '\x23', '\x24', '\x25', '\x26', '\x27'})
+    for (const std::size_t in_bytes : {1UL, 100UL})
+      EXPECT_EQ(decode_as("zstd", version + std::string("\xb5\x2f\xfd") + std::string(20, '\0'),
+                          in_bytes),
+                bad());
+}
+
+TEST(ZstdDecoder, EmptyPiecesInBetweenAreNoError) {
+  const std::string encoded = Zstd::encode("text");
+  const auto decoder = make_decoder("zstd");
+  std::vector<char> out(100);
+  ASSERT_TRUE((*decoder)->decode(std::span(encoded).first(6), out));
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE((*decoder)->decode({}, out));
+  const auto rest = (*decoder)->decode(std::span(encoded).subspan(6), out);
+  ASSERT_TRUE(rest);
+  EXPECT_EQ(std::string_view(out.data(), rest->produced), "text");
+  EXPECT_TRUE((*decoder)->finish());
+}
+
+TEST(BrotliDecoder, TakesEveryWindowOfTheRfcAndNoLargerOne) {
+  const std::string plain = text_of(100'000);
+  for (const int window_log : {10, 16, 24})
+    EXPECT_EQ(decode_as("br", brotli_encode(plain, window_log)), good(plain)) << window_log;
+  EXPECT_EQ(decode_as("br", brotli_encode(plain, 25)), bad());
+}
+
+TEST(BrotliDecoder, ABombGetsNoWindow) {
+  const auto decoder = make_decoder("br");
+  const std::string bomb = brotli_encode(std::string(32 * kMiB, '\0'), 24);
+  ASSERT_LT(bomb.size(), 1000U);
+  std::vector<char> out(100);
+  const auto step = (*decoder)->decode(bomb, out);
+  ASSERT_TRUE(step);
+  EXPECT_EQ(step->consumed, bomb.size());
+  EXPECT_EQ(step->produced, 0U);
+  EXPECT_EQ((*decoder)->finish(), fail(Errc::kUpstreamTooLarge));
+}
+
+/// Shrinks by `shrink` or so: each noise is said that many times.
+std::string repeated_noise(std::size_t bytes, std::size_t shrink) {
+  const std::string noise = noise_of(bytes / shrink);
+  std::string out;
+  while (out.size() < bytes) out.append(shrink, noise[(out.size() / shrink) % noise.size()]);
+  return out;
+}
+
+TEST(BrotliDecoder, WindowsComeWithTheInputThatEarnsThem) {
+  // Small pieces: the windows of 4, 8 and 16 MiB are refused at first, some after output was given.
+  const std::string start = text_of(kMiB / 2);
+  const std::string plain = start + repeated_noise(12 * kMiB, 64) + start;
+  const std::string encoded = brotli_encode(plain, 24, start.size());
+  ASSERT_GT(encoded.size() * 90, plain.size());
+  for (const std::size_t in_bytes : {1000UL, encoded.size()})
+    for (const std::size_t out_bytes : {5000UL, 1048576UL}) {
+      const Outcome outcome = decode_as("br", encoded, in_bytes, out_bytes);
+      EXPECT_EQ(outcome, good(plain)) << in_bytes << ' ' << out_bytes;
+    }
+  EXPECT_EQ(decode_as("br", encoded.substr(0, encoded.size() - 1)).errc, Errc::kUpstreamBadCoding);
+  EXPECT_EQ(decode_as("br", encoded + 'x').errc, Errc::kUpstreamBadCoding);
+}
+
 TEST(MakeDecoder, HasNothingToUndoForIdentity) {
   for (const char* value : {"", "identity", "Identity , identity", " , ,"}) {
     const auto decoder = make_decoder(value);
@@ -310,7 +467,7 @@ TEST(MakeDecoder, RefusesUnknownCodingsAndTallStacks) {
 }
 
 TEST(AcceptEncoding, ListsEveryCodingInOrder) {
-  EXPECT_EQ(accept_encoding(), "gzip, deflate");
+  EXPECT_EQ(accept_encoding(), "gzip, deflate, br, zstd");
   for (const Coding* coding : all_codings()) {
     const auto decoder = make_decoder(coding->name);
     EXPECT_TRUE(decoder && *decoder) << coding->name;
