@@ -1,12 +1,14 @@
 #include "net/cares_channel.hpp"
 
-#include <algorithm>
+#include "net/dns_message.hpp"
+
 #include <cstdint>
-#include <limits>
+#include <span>
 #include <utility>
 
+// Its newer versions would have us use their record interface, which 1.18 does not have.
+#define CARES_NO_DEPRECATED
 #include <ares.h>
-#include <netinet/in.h>
 #include <sys/epoll.h>
 
 namespace millrace::net {
@@ -39,23 +41,16 @@ Errc errc_of(int status) noexcept {
   }
 }
 
-std::vector<IpAddress> addresses_of(const ares_addrinfo& info, std::size_t addresses_max) {
-  std::vector<IpAddress> out;
-  for (const ares_addrinfo_node* n = info.nodes; n != nullptr; n = n->ai_next) {
-    if (out.size() >= addresses_max) break;
-    const auto address = SocketAddress::from_raw(n->ai_addr, n->ai_addrlen);
-    if (address && !address->is_unix()) out.push_back(address->ip());
-  }
-  return out;
-}
-
-std::chrono::seconds ttl_of(const ares_addrinfo& info) noexcept {
-  int ttl = std::numeric_limits<int>::max();
-  for (const ares_addrinfo_node* n = info.nodes; n != nullptr; n = n->ai_next)
-    ttl = std::min(ttl, n->ai_ttl);
-  for (const ares_addrinfo_cname* c = info.cnames; c != nullptr; c = c->next)
-    ttl = std::min(ttl, c->ttl);
-  return std::chrono::seconds(ttl);
+/// `bytes`: empty when there was no answer to read.
+DnsOutcome outcome_of(int status, std::span<const unsigned char> bytes, DnsType type,
+                      std::size_t records_max) {
+  const Errc errc = errc_of(status);
+  if ((status != ARES_SUCCESS && errc != Errc::kDnsNotFound) || bytes.empty())
+    return {.answer = fail(errc)};
+  Result<DnsMessage> message = parse_dns_message(bytes, type, records_max);
+  if (!message) return {.answer = fail(message.error())};
+  if (message->records.empty()) return {fail(Errc::kDnsNotFound), message->ttl, message->nxdomain};
+  return {std::move(message->records), message->ttl};
 }
 
 }  // namespace
@@ -64,8 +59,8 @@ std::chrono::seconds ttl_of(const ares_addrinfo& info) noexcept {
 struct CaresChannel::Pending {
   CaresChannel& channel;
   DnsQuery& query;
-  DnsAnswer answer;
-  std::chrono::seconds ttl{0};
+  DnsType type;
+  DnsOutcome outcome{.answer = fail(Errc::kDnsFailed)};
 };
 
 /// A socket of c-ares, which opens and closes it, in the thread's epoll set: level-triggered,
@@ -95,7 +90,7 @@ struct CaresChannel::Socket final : ReadinessSet::Target {
 };
 
 CaresChannel::CaresChannel(const Options& options)
-    : io_(IoThread::current()), addresses_max_(options.addresses_max), timer_(*this) {}
+    : io_(IoThread::current()), records_max_(options.records_max), timer_(*this) {}
 
 Result<std::unique_ptr<CaresChannel>> CaresChannel::open(const Options& options) {
   std::unique_ptr<CaresChannel> channel(new CaresChannel(options));
@@ -118,7 +113,11 @@ bool CaresChannel::init(const Options& options) {
   o.sock_state_cb_data = this;
   int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS |
              ARES_OPT_RESOLVCONF | ARES_OPT_SOCK_STATE_CB;
-  if (own_servers) mask |= ARES_OPT_DOMAINS;  // none of them
+  mask |= ARES_OPT_DOMAINS;  // none: the search list is ours
+#ifdef ARES_OPT_QUERY_CACHE
+  o.qcache_max_ttl = 0;  // since 1.31; the cache is ours
+  mask |= ARES_OPT_QUERY_CACHE;
+#endif
   if (ares_init_options(&channel_, &o, mask) != ARES_SUCCESS) return false;
   return !own_servers ||
          ares_set_servers_ports_csv(channel_, options.servers.c_str()) == ARES_SUCCESS;
@@ -129,30 +128,20 @@ CaresChannel::~CaresChannel() {
   if (channel_ != nullptr) ares_destroy(channel_);
 }
 
-void CaresChannel::query(const std::string& name, Family family, DnsQuery& query) {
-  ares_addrinfo_hints hints{};
-  hints.ai_flags = ARES_AI_NOSORT;
-  hints.ai_family = family == Family::kV4 ? AF_INET : AF_INET6;
-  hints.ai_socktype = SOCK_STREAM;
+void CaresChannel::query(const std::string& name, DnsType type, DnsQuery& query) {
+  constexpr int kClassIn = 1;
   ++in_flight_;
-  auto* pending =
-      new Pending{*this, query, fail(Errc::kDnsFailed)};  // owned by c-ares until answered
-  ares_getaddrinfo(channel_, name.c_str(), nullptr, &hints, &answered, pending);
+  auto* pending = new Pending{*this, query, type};  // owned by c-ares until answered
+  ares_query(channel_, name.c_str(), kClassIn, static_cast<int>(type), &answered, pending);
   settle();
 }
 
-void CaresChannel::answered(void* arg, int status, int, ares_addrinfo* info) noexcept {
+void CaresChannel::answered(void* arg, int status, int, unsigned char* bytes, int length) noexcept {
   std::unique_ptr<Pending> pending(static_cast<Pending*>(arg));
-  const std::unique_ptr<ares_addrinfo, decltype(&ares_freeaddrinfo)> owner(info,
-                                                                           &ares_freeaddrinfo);
   CaresChannel& self = pending->channel;
   self.note_health(status);
-  pending->answer = fail(errc_of(status));
-  if (status == ARES_SUCCESS && info != nullptr) {
-    std::vector<IpAddress> list = addresses_of(*info, self.addresses_max_);
-    if (!list.empty()) pending->answer = std::move(list);
-    pending->ttl = ttl_of(*info);
-  }
+  const std::size_t size = bytes == nullptr || length < 0 ? 0 : static_cast<std::size_t>(length);
+  pending->outcome = outcome_of(status, {bytes, size}, pending->type, self.records_max_);
   self.answered_.push_back(std::move(pending));
 }
 
@@ -191,7 +180,7 @@ void CaresChannel::settle() {
     const std::unique_ptr<Pending> pending = std::move(answered_.back());
     answered_.pop_back();
     --in_flight_;
-    pending->query.query_done(std::move(pending->answer), pending->ttl);
+    pending->query.query_done(std::move(pending->outcome));
   }
   delivering_ = false;
 }

@@ -1,5 +1,7 @@
-// The seam to c-ares: one channel on one io thread, asked for the addresses of one family at a
-// time.
+// The seam to c-ares: one channel on one io thread, asked for the records of one type of an
+// absolute name at a time. c-ares sends, retries, changes to TCP and matches answers with
+// questions; what they say is read by dns_message, since c-ares' own functions hide SOA records and
+// TTLs.
 //
 // c-ares opens, owns and closes its sockets and tells us which to watch; it is called only when one
 // of them is ready or its timer is due. It must not be destroyed inside its own callbacks, so
@@ -18,7 +20,6 @@
 #include <string>
 #include <vector>
 
-struct ares_addrinfo;
 struct ares_channeldata;
 
 namespace millrace::net {
@@ -26,9 +27,8 @@ namespace millrace::net {
 /// Somebody who waits for an answer. Must live until it is told, or until the channel is gone.
 class DnsQuery {
  public:
-  /// Called once, never from inside c-ares; may start other queries on the channel. `ttl` is the
-  /// shortest of all records, CNAMEs included.
-  virtual void query_done(DnsAnswer answer, std::chrono::seconds ttl) noexcept = 0;
+  /// Called once, never from inside c-ares; may start other queries on the channel.
+  virtual void query_done(DnsOutcome outcome) noexcept = 0;
 
  protected:
   ~DnsQuery() = default;
@@ -45,7 +45,7 @@ class CaresChannel {
     /// Per server.
     int tries = 3;
     /// Of one answer; what is behind is dropped.
-    std::size_t addresses_max = 64;
+    std::size_t records_max = 64;
   };
 
   /// On the io thread. Errors: kDnsFailed (unusable options, out of memory or descriptors).
@@ -55,9 +55,9 @@ class CaresChannel {
   /// Queries in flight are dropped without a word.
   ~CaresChannel();
 
-  /// Answers: addresses, or kDnsNotFound, kDnsTimeout, kDnsFailed, kOutOfMemory. May call
-  /// `query.query_done` before it returns.
-  void query(const std::string& name, Family family, DnsQuery& query);
+  /// `name` is absolute: no search list. Answers: records, or kDnsNotFound, kDnsTimeout,
+  /// kDnsFailed, kOutOfMemory. May call `query.query_done` before it returns.
+  void query(const std::string& name, DnsType type, DnsQuery& query);
 
   /// Nothing is in flight and nothing is being handed out: may be destroyed.
   [[nodiscard]] bool idle() const noexcept { return in_flight_ == 0 && !delivering_; }
@@ -78,7 +78,8 @@ class CaresChannel {
   [[nodiscard]] bool init(const Options& options);
 
   // From c-ares; nothing of ours that could call back into it runs inside.
-  static void answered(void* pending, int status, int timeouts, ares_addrinfo* info) noexcept;
+  static void answered(void* pending, int status, int timeouts, unsigned char* bytes,
+                       int length) noexcept;
   static void socket_state(void* self, int fd, int read, int write) noexcept;
 
   // Into c-ares; each ends with settle().
@@ -88,7 +89,7 @@ class CaresChannel {
   void note_health(int status) noexcept;
 
   IoThread& io_;
-  const std::size_t addresses_max_;
+  const std::size_t records_max_;
   ares_channeldata* channel_ = nullptr;
   std::map<int, std::unique_ptr<Socket>> sockets_;
   Timer timer_;

@@ -1,7 +1,8 @@
 #include "net/hosts_file.hpp"
 
+#include "net/text_file.hpp"
+
 #include <algorithm>
-#include <fstream>
 
 namespace millrace::net {
 
@@ -34,18 +35,6 @@ void add_line(HostsMap& map, std::string_view line) {
   }
 }
 
-std::string read_file(const std::string& path, std::size_t bytes_max) {
-  std::string text;
-  std::ifstream in(path, std::ios::binary);
-  std::array<char, 4096> block{};
-  while (text.size() < bytes_max) {
-    in.read(block.data(), block.size());
-    if (in.gcount() <= 0) break;
-    text.append(block.data(), static_cast<std::size_t>(in.gcount()));
-  }
-  return text;
-}
-
 }  // namespace
 
 HostsMap parse_hosts(std::string_view text) {
@@ -59,7 +48,7 @@ HostsMap parse_hosts(std::string_view text) {
 }
 
 const std::vector<IpAddress>* HostsFile::find(std::string_view name, TimePoint now) {
-  if (stamp_.changed(now)) map_ = parse_hosts(read_file(stamp_.path(), kBytesMax));
+  if (stamp_.changed(now)) map_ = parse_hosts(read_text_file(stamp_.path(), kBytesMax));
   const auto it = map_.find(name);
   return it == map_.end() ? nullptr : &it->second;
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "net/address.hpp"
+#include "net/dns_message.hpp"
 
 #include <cstdint>
 #include <functional>
@@ -27,9 +28,15 @@
 namespace millrace::test {
 
 struct DnsRecord {
-  std::variant<net::IpAddress, std::string> data;  // an address, or the target of a CNAME
+  // An address, the target of a CNAME, or a server of a service.
+  std::variant<net::IpAddress, std::string, net::SrvRecord> data;
   std::uint32_t ttl = 60;
   std::string owner;  // empty: the name that was asked for
+};
+
+struct DnsSoa {
+  std::uint32_t ttl = 60;
+  std::uint32_t minimum = 60;
 };
 
 struct DnsReply {
@@ -37,6 +44,7 @@ struct DnsReply {
 
   std::vector<DnsRecord> records;
   int rcode = kNoError;
+  std::optional<DnsSoa> soa{};      // in the authority section
   bool silent = false;              // say nothing
   bool truncated_over_udp = false;  // the records come over TCP only
 };
@@ -45,7 +53,10 @@ class DnsServer {
  public:
   using Script = std::function<DnsReply(const std::string& name, net::Family family)>;
 
-  explicit DnsServer(Script script) : script_(std::move(script)) {
+  using SrvScript = std::function<DnsReply(const std::string& name)>;
+
+  explicit DnsServer(Script script, SrvScript srv_script = {})
+      : script_(std::move(script)), srv_script_(std::move(srv_script)) {
     open_sockets();
     thread_ = std::thread([this] { serve(); });
   }
@@ -64,8 +75,11 @@ class DnsServer {
   }
   [[nodiscard]] int asked(const std::string& name, net::Family family) const {
     const std::lock_guard lock(mutex_);
-    const auto it = asked_.find({name, family});
-    return it == asked_.end() ? 0 : it->second;
+    return count(name, net::type_of(family));
+  }
+  [[nodiscard]] int asked_for_service(const std::string& name) const {
+    const std::lock_guard lock(mutex_);
+    return count(name, net::DnsType::kSrv);
   }
   [[nodiscard]] int asked_over_tcp() const {
     const std::lock_guard lock(mutex_);
@@ -79,7 +93,8 @@ class DnsServer {
     std::size_t end = 0;  // of the question section
   };
   static constexpr std::size_t kHeaderBytes = 12;
-  static constexpr std::uint16_t kTypeA = 1, kTypeCname = 5, kTypeAaaa = 28;
+  static constexpr std::uint16_t kTypeA = 1, kTypeCname = 5, kTypeSoa = 6, kTypeAaaa = 28;
+  static constexpr std::uint16_t kTypeSrv = 33;
   static constexpr std::size_t kUdpBytesMax = 512;
 
   void open_sockets() {
@@ -178,13 +193,18 @@ class DnsServer {
   }
 
   DnsReply reply_to(const Question& q, bool over_tcp) {
-    const net::Family family = q.type == kTypeAaaa ? net::Family::kV6 : net::Family::kV4;
     {
       const std::lock_guard lock(mutex_);
-      ++asked_[{q.name, family}];
+      ++asked_[{q.name, static_cast<net::DnsType>(q.type)}];
       if (over_tcp) ++asked_over_tcp_;
     }
-    return script_(q.name, family);
+    if (q.type == kTypeSrv) return srv_script_ ? srv_script_(q.name) : DnsReply{};
+    return script_(q.name, q.type == kTypeAaaa ? net::Family::kV6 : net::Family::kV4);
+  }
+
+  int count(const std::string& name, net::DnsType type) const {
+    const auto it = asked_.find({name, type});
+    return it == asked_.end() ? 0 : it->second;
   }
 
   static void put_record(std::string& out, const DnsRecord& record, const std::string& asked) {
@@ -194,15 +214,37 @@ class DnsServer {
     if (const auto* address = std::get_if<net::IpAddress>(&record.data)) {
       type = address->is_v4() ? kTypeA : kTypeAaaa;
       data.assign(reinterpret_cast<const char*>(address->bytes().data()), address->bytes().size());
+    } else if (const auto* srv = std::get_if<net::SrvRecord>(&record.data)) {
+      type = kTypeSrv;
+      for (const std::uint16_t number : {srv->priority, srv->weight, srv->port})
+        put16(data, number);
+      put_name(data, srv->target);
     } else {
       put_name(data, std::get<std::string>(record.data));
     }
+    put_data(out, type, record.ttl, data);
+  }
+
+  static void put_data(std::string& out, std::uint16_t type, std::uint32_t ttl,
+                       const std::string& data) {
     put16(out, type);
     put16(out, 1);
-    put16(out, record.ttl >> 16);
-    put16(out, record.ttl & 0xffff);
+    put16(out, ttl >> 16);
+    put16(out, ttl & 0xffff);
     put16(out, data.size());
     out += data;
+  }
+
+  static void put_soa(std::string& out, const DnsSoa& soa) {
+    std::string data;
+    put_name(data, "ns.example");
+    put_name(data, "admin.example");
+    for (const std::uint32_t number : {1U, 7200U, 3600U, 86400U, soa.minimum}) {
+      put16(data, number >> 16);
+      put16(data, number & 0xffff);
+    }
+    put_name(out, "example");
+    put_data(out, kTypeSoa, soa.ttl, data);
   }
 
   std::string respond(const std::string& query, bool over_tcp) {
@@ -219,18 +261,20 @@ class DnsServer {
     put16(out, 0x8180U | (truncated ? 0x0200U : 0U) | static_cast<unsigned>(reply.rcode));
     put16(out, 1);
     put16(out, truncated ? 0 : reply.records.size());
-    put16(out, 0);
+    put16(out, !truncated && reply.soa ? 1 : 0);
     put16(out, 0);
     out.append(query, kHeaderBytes, question->end - kHeaderBytes);
     if (!truncated) out += answers;
+    if (!truncated && reply.soa) put_soa(out, *reply.soa);
     return out;
   }
 
   const Script script_;
+  const SrvScript srv_script_;
   int udp_ = -1, tcp_ = -1, stop_ = -1;
   std::uint16_t port_ = 0;
   mutable std::mutex mutex_;
-  std::map<std::pair<std::string, net::Family>, int> asked_;
+  std::map<std::pair<std::string, net::DnsType>, int> asked_;
   int asked_over_tcp_ = 0;
   std::thread thread_;
 };

@@ -177,6 +177,37 @@ TEST(Resolver, TheShortestTtlOfTheChainCounts) {
                seconds(30));
 }
 
+/// For how long it is believed that there is no address.
+Duration negative_lifetime_of(DnsReply reply) {
+  DnsServer server([&](const std::string&, Family) { return reply; });
+  Duration lifetime{};
+  run_on_io_thread([&]() -> Task<void> {
+    Resolver resolver(options_for(server));
+    const TimePoint before = Clock::now();
+    EXPECT_EQ(errc_of(co_await resolver.resolve("www.example", Family::kV4)), Errc::kDnsNotFound);
+    lifetime = resolver.cache().entries().front().expiry - before;
+    EXPECT_EQ(resolver.cache().entries().front().nxdomain, reply.rcode == DnsReply::kNxDomain);
+  });
+  return lifetime;
+}
+
+TEST(Resolver, BelievesTheSoaRecordThatThereIsNothing) {
+  for (const int rcode : {DnsReply::kNxDomain, DnsReply::kNoError}) {
+    expect_about(negative_lifetime_of({.rcode = rcode, .soa = {{.ttl = 30, .minimum = 50}}}),
+                 seconds(30));
+    expect_about(negative_lifetime_of({.rcode = rcode, .soa = {{.ttl = 50, .minimum = 20}}}),
+                 seconds(20));
+    expect_about(negative_lifetime_of({.rcode = rcode, .soa = {{.ttl = 0, .minimum = 50}}}),
+                 seconds(1));
+    expect_about(negative_lifetime_of({.rcode = rcode, .soa = {{.ttl = 3600, .minimum = 3600}}}),
+                 seconds(60));
+    expect_about(negative_lifetime_of({.rcode = rcode}), seconds(5));
+  }
+  expect_about(negative_lifetime_of(
+                   {.records = {{.data = "gone.example", .ttl = 15}}, .soa = {{.ttl = 30}}}),
+               seconds(15));
+}
+
 TEST(Resolver, TellsWhyThereIsNoAddress) {
   const auto with_rcode = [](int rcode) {
     DnsServer server([rcode](const std::string&, Family) { return DnsReply{.rcode = rcode}; });
@@ -438,6 +469,211 @@ TEST(Resolver, ReadsResolvConfAgainWhenItChanges) {
     EXPECT_EQ(resolver.stats().entries, 2U) << "what the old servers said is forgotten";
   });
   std::filesystem::remove(path);
+}
+
+TEST(Resolver, TellsWhereAnAnswerCameFrom) {
+  DnsServer server(both_families);
+  const auto source_of = [](const Result<Addresses>& r) { return r ? name_of(r->source) : "none"; };
+  run_on_io_thread([&]() -> Task<void> {
+    Resolver resolver(options_for(server));
+    EXPECT_EQ(source_of(co_await resolver.resolve("192.0.2.1")), "literal");
+    EXPECT_EQ(source_of(co_await resolver.resolve("localhost")), "hosts");
+    EXPECT_EQ(source_of(co_await resolver.resolve("www.example", Family::kV4)), "dns");
+    EXPECT_EQ(source_of(co_await resolver.resolve("www.example", Family::kV4)), "cache");
+    EXPECT_EQ(source_of(co_await resolver.resolve("www.example")), "dns") << "one family is new";
+    EXPECT_EQ(source_of(co_await resolver.resolve("www.example")), "cache");
+  });
+}
+
+/// Expires at once: a TTL of 0 lasts for that long.
+Resolver::Options short_lived(const DnsServer& server) {
+  Resolver::Options options = options_for(server);
+  options.cache.ttl_min = seconds(0);
+  options.cache.ttl_max = seconds(0);
+  return options;
+}
+
+TEST(Resolver, AStaleAnswerIsServedWhileItIsAskedForAnewOnce) {
+  std::mutex gate;
+  std::unique_lock closed(gate, std::defer_lock);
+  std::atomic<bool> moved = false;
+  DnsServer server([&](const std::string&, Family) {
+    const std::lock_guard wait(gate);
+    return DnsReply{.records = {{.data = moved ? *IpAddress::parse("192.0.2.2") : kV4, .ttl = 1}}};
+  });
+  run_on_io_thread([&]() -> Task<void> {
+    Resolver resolver(options_for(server));
+    EXPECT_EQ(list_of(co_await resolver.resolve("www.example", Family::kV4)), std::vector{kV4});
+    (void)co_await sleep_for(milliseconds(1010));
+    closed.lock();  // the server says nothing for now
+    moved = true;
+    for (int i = 0; i < 100; ++i) {
+      const auto stale = co_await resolver.resolve("www.example", Family::kV4);
+      EXPECT_EQ(list_of(stale), std::vector{kV4});
+      EXPECT_EQ(stale->source, DnsSource::kStale);
+      EXPECT_GT(stale->expiry, Clock::now());
+    }
+    EXPECT_EQ(resolver.stats().refreshes, 1U);
+    EXPECT_EQ(resolver.stats().stale, 100U);
+    closed.unlock();
+    while (resolver.stats().in_flight > 0) (void)co_await sleep_for(milliseconds(1));
+    const auto fresh = co_await resolver.resolve("www.example", Family::kV4);
+    EXPECT_EQ(list_of(fresh), std::vector{*IpAddress::parse("192.0.2.2")});
+    EXPECT_EQ(fresh->source, DnsSource::kCache);
+  });
+  EXPECT_EQ(server.asked("www.example", Family::kV4), 2);
+}
+
+TEST(Resolver, AnExpiredAnswerIsTheLastResortWhenServersFail) {
+  std::atomic<int> rcode = DnsReply::kNoError;
+  DnsServer server([&](const std::string&, Family) {
+    if (rcode != DnsReply::kNoError) return DnsReply{.rcode = rcode};
+    return DnsReply{.records = {{.data = kV4, .ttl = 0}}};
+  });
+  run_on_io_thread([&]() -> Task<void> {
+    Resolver resolver(short_lived(server));  // no life, so no stale life while nothing has failed
+    EXPECT_EQ((co_await resolver.resolve("www.example", Family::kV4))->source, DnsSource::kDns);
+    rcode = DnsReply::kServFail;
+    const auto waited = co_await resolver.resolve("www.example", Family::kV4);
+    EXPECT_EQ(list_of(waited), std::vector{kV4});
+    EXPECT_EQ(waited->source, DnsSource::kStale);
+    const int asked = server.asked("www.example", Family::kV4);
+    for (int i = 0; i < 10; ++i) EXPECT_TRUE(co_await resolver.resolve("www.example", Family::kV4));
+    EXPECT_EQ(server.asked("www.example", Family::kV4), asked) << "not for some seconds";
+    resolver.flush();
+    EXPECT_EQ(errc_of(co_await resolver.resolve("www.example", Family::kV4)), Errc::kDnsFailed);
+  });
+}
+
+TEST(Resolver, ASilentServerLeavesTheExpiredAnswerAtTheDeadline) {
+  std::atomic<bool> silent = false;
+  DnsServer server([&](const std::string& name, Family family) {
+    return silent ? nothing(name, family) : only_v4(name, family);
+  });
+  run_on_io_thread([&]() -> Task<void> {
+    Resolver::Options options = short_lived(server);
+    options.deadline = milliseconds(150);
+    Resolver resolver(options);
+    EXPECT_TRUE(co_await resolver.resolve("www.example", Family::kV4));
+    silent = true;
+    EXPECT_EQ((co_await resolver.resolve("www.example", Family::kV4))->source, DnsSource::kStale);
+    const TimePoint before = Clock::now();
+    EXPECT_EQ((co_await resolver.resolve("www.example", Family::kV4))->source, DnsSource::kStale);
+    EXPECT_LT(Clock::now() - before, milliseconds(100)) << "nobody waits a second time";
+  });
+}
+
+TEST(Resolver, AnAuthoritativeNoReplacesAnExpiredAnswer) {
+  std::atomic<bool> gone = false;
+  DnsServer server([&](const std::string& name, Family family) {
+    return gone ? DnsReply{.rcode = DnsReply::kNxDomain} : only_v4(name, family);
+  });
+  run_on_io_thread([&]() -> Task<void> {
+    Resolver resolver(short_lived(server));
+    EXPECT_TRUE(co_await resolver.resolve("www.example", Family::kV4));
+    gone = true;
+    for (int i = 0; i < 2; ++i)
+      EXPECT_EQ(errc_of(co_await resolver.resolve("www.example", Family::kV4)), Errc::kDnsNotFound);
+  });
+}
+
+TEST(Resolver, ANameInUseIsAskedForBeforeItExpires) {
+  DnsServer server(only_v4);
+  run_on_io_thread([&]() -> Task<void> {
+    Resolver::Options options = options_for(server);
+    options.cache.refresh_ttl_min = seconds(1);
+    options.cache.ttl_max = seconds(1);
+    Resolver resolver(options);
+    EXPECT_TRUE(co_await resolver.resolve("www.example", Family::kV4));
+    (void)co_await sleep_for(milliseconds(910));
+    for (int i = 0; i < 10; ++i) {
+      const auto found = co_await resolver.resolve("www.example", Family::kV4);
+      EXPECT_TRUE(found);
+    }
+    EXPECT_EQ(resolver.stats().refreshes, 1U);
+    EXPECT_EQ(resolver.stats().misses, 1U) << "nobody waited";
+    while (resolver.stats().in_flight > 0) (void)co_await sleep_for(milliseconds(1));
+  });
+  EXPECT_EQ(server.asked("www.example", Family::kV4), 2);
+}
+
+TEST(Resolver, ShortNamesAreCompletedBySearchDomains) {
+  DnsServer server([](const std::string& name, Family family) {
+    if (name == "db.two.example" || name == "a.b" || name == "x.y.one.example")
+      return both_families(name, family);
+    // Exists, with an address of the other family alone: no reason to look further.
+    if (name == "half.one.example") return only_v4(name, family);
+    if (name == "broken.one.example") return DnsReply{.rcode = DnsReply::kServFail};
+    if (name == "half.two.example" || name == "broken.two.example")
+      return both_families(name, family);
+    return DnsReply{.rcode = DnsReply::kNxDomain};
+  });
+  run_on_io_thread([&]() -> Task<void> {
+    Resolver::Options options = options_for(server);
+    options.search = SearchList{.domains = {"one.example", "two.example"}};
+    Resolver resolver(options);
+    EXPECT_TRUE(co_await resolver.resolve("db"));
+    EXPECT_EQ(server.asked("db.one.example", Family::kV4), 1);
+    EXPECT_EQ(server.asked("db", Family::kV4), 0);
+    EXPECT_TRUE(co_await resolver.resolve("a.b"));
+    EXPECT_EQ(server.asked("a.b.one.example", Family::kV4), 0) << "a dot: as it is first";
+    EXPECT_TRUE(co_await resolver.resolve("x.y"));
+    EXPECT_EQ(server.asked("x.y", Family::kV4), 1);
+    EXPECT_EQ(list_of(co_await resolver.resolve("half")), std::vector{kV4})
+        << "addresses of two hosts are never mixed";
+    EXPECT_EQ(errc_of(co_await resolver.resolve("broken")), Errc::kDnsFailed)
+        << "a failure is no reason to try another host";
+    EXPECT_EQ(errc_of(co_await resolver.resolve("db.")), Errc::kDnsNotFound);
+    EXPECT_EQ(server.asked("db", Family::kV4), 1);
+    EXPECT_EQ(errc_of(co_await resolver.resolve("nowhere")), Errc::kDnsNotFound);
+    EXPECT_EQ(server.asked("nowhere", Family::kV6), 1) << "at last as it is";
+    const auto queries = resolver.stats().queries;
+    EXPECT_TRUE(co_await resolver.resolve("db"));
+    EXPECT_EQ(resolver.stats().queries, queries) << "what is not there is remembered, too";
+  });
+}
+
+TEST(Resolver, ReadsTheSearchListOfResolvConf) {
+  const std::string path = testing::TempDir() + "search_conf_" + std::to_string(::getpid());
+  std::ofstream(path) << "nameserver 127.0.0.1\nsearch millrace.invalid\noptions ndots:2\n";
+  run_on_io_thread([&]() -> Task<void> {
+    Resolver::Options options;
+    options.resolv_conf = path;
+    options.hosts_file = "/nonexistent";
+    options.deadline = milliseconds(100);
+    Resolver resolver(options);
+    EXPECT_FALSE(co_await resolver.resolve("a.b", Family::kV4));
+    EXPECT_EQ(resolver.cache().entries().back().name, "a.b.millrace.invalid");
+  });
+  std::filesystem::remove(path);
+}
+
+TEST(Resolver, FindsTheServersOfAService) {
+  const SrvRecord first{.priority = 1, .weight = 5, .port = 8080, .target = "a.example"};
+  const SrvRecord second{.priority = 2, .weight = 0, .port = 8081, .target = "b.example"};
+  DnsServer server(both_families, [&](const std::string& name) {
+    if (name == "_none._tcp.web.example") return DnsReply{.records = {{.data = SrvRecord{}}}};
+    if (name != "_http._tcp.web.example") return DnsReply{.rcode = DnsReply::kNxDomain};
+    return DnsReply{.records = {{.data = first, .ttl = 30}, {.data = second, .ttl = 20}}};
+  });
+  run_on_io_thread([&]() -> Task<void> {
+    Resolver resolver(options_for(server));
+    for (int i = 0; i < 3; ++i) {
+      const TimePoint now = Clock::now();
+      const Result<SrvRecords> found = co_await resolver.resolve_srv("_HTTP._tcp.web.example");
+      if (!found) {
+        ADD_FAILURE();
+        co_return;
+      }
+      EXPECT_EQ(found->list, (std::vector{first, second}));
+      EXPECT_LT(found->expiry - now, seconds(25));
+      EXPECT_EQ(found->source, i == 0 ? DnsSource::kDns : DnsSource::kCache);
+    }
+    for (const char* service : {"_none._tcp.web.example", "_other._tcp.web.example", "not a name"})
+      EXPECT_EQ((co_await resolver.resolve_srv(service)).error(), Error(Errc::kDnsNotFound))
+          << service;
+  });
+  EXPECT_EQ(server.asked_for_service("_http._tcp.web.example"), 1);
 }
 
 TEST(Resolver, MayGoWithQueriesInFlight) {
