@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <optional>
+#include <vector>
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -105,19 +106,43 @@ struct Race {
   SocketAddress winner_address;
   Error last = Errc::kConnectFailed;
   std::size_t running = 0;
+  DialMemory* memory = nullptr;
+  std::vector<SocketAddress> unheard;  // started and silent so far, in that order
 };
+
+bool is_of_the_address(const Error& error) noexcept {
+  return error.is(Errc::kConnectRefused) || error.is(Errc::kConnectFailed) ||
+         error.is(Errc::kConnectTimeout);
+}
 
 Task<void> attempt(Race& race, SocketAddress address, const AddressGuard* guard) {
   Result<Stream> stream = co_await connect_one(address, guard);
   --race.running;
   race.changed.set();
+  if (!stream && stream.error().is(Errc::kCancelled)) co_return;
   if (!stream) {
-    if (!race.winner && !stream.error().is(Errc::kCancelled)) race.last = stream.error();
+    std::erase(race.unheard, address);
+    if (!race.winner) race.last = stream.error();
+    if (race.memory != nullptr && is_of_the_address(stream.error()))
+      race.memory->failed(address, Clock::now());
     co_return;
   }
   if (race.winner) co_return;
   race.winner = std::move(*stream);
   race.winner_address = address;
+}
+
+/// The winner, and those that it overtook or that the time was up for. Whoever was started after
+/// it has not had its chance.
+void learn(const Race& race, const Result<void>& raced) {
+  if (race.memory == nullptr) return;
+  const TimePoint now = Clock::now();
+  if (race.winner) race.memory->won(race.winner_address, now);
+  if (!race.winner && !(!raced && raced.error().is(Errc::kConnectTimeout))) return;
+  for (const SocketAddress& address : race.unheard) {
+    if (race.winner && address == race.winner_address) return;
+    race.memory->failed(address, now);
+  }
 }
 
 Task<Result<void>> wait_for(Event& event) {
@@ -142,6 +167,7 @@ Task<Result<void>> run_race(Race& race, std::span<const SocketAddress> addresses
     if (!more && race.running == 0) co_return fail(race.last);
     if (more) {
       ++race.running;
+      race.unheard.push_back(addresses[next]);
       race.attempts.spawn(attempt(race, addresses[next++], options.guard));
     }
     const Duration patience = next < addresses.size() ? options.stagger : Duration::max();
@@ -155,7 +181,9 @@ Task<Result<Stream>> connect_any(std::span<const SocketAddress> addresses,
   peer = addresses.front();
   if (addresses.size() == 1) co_return co_await connect_one(peer, options.guard);
   Race race;
+  race.memory = options.memory;
   const Result<void> raced = co_await run_race(race, addresses, options);
+  learn(race, raced);
   race.attempts.cancel();
   co_await race.attempts.join();
   if (!race.winner) co_return fail(raced ? race.last : raced.error());
@@ -177,6 +205,12 @@ Task<Result<void>> secure(Stream& stream, const DialOptions& options, DialReport
 Task<Result<Stream>> dial(std::span<const SocketAddress> addresses, const DialOptions& options,
                           DialReport& report) {
   if (addresses.empty()) co_return fail(Errc::kConnectFailed);
+  std::vector<SocketAddress> ordered;
+  if (options.memory != nullptr && addresses.size() > 1) {
+    ordered.assign(addresses.begin(), addresses.end());
+    options.memory->order(ordered, Clock::now());
+    addresses = ordered;
+  }
   addresses = addresses.first(std::min(addresses.size(), options.attempts_max));
   DeadlineScope limit(Errc::kConnectTimeout, options.connect_timeout);
   Result<Stream> stream =

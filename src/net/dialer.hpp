@@ -2,7 +2,7 @@
 //
 // Attempts start in the given order, the next one when an attempt fails or 250 ms after the last
 // start; the first that connects wins and the others are cancelled and awaited. One address costs
-// no race.
+// no race. With a memory the order begins with what connected lately (dial_memory).
 //
 // Thread rule: one io thread.
 #pragma once
@@ -10,6 +10,7 @@
 #include "base/error.hpp"
 #include "net/address.hpp"
 #include "net/address_guard.hpp"
+#include "net/dial_memory.hpp"
 #include "net/stream.hpp"
 #include "net/tls_context.hpp"
 #include "runtime/io_thread.hpp"
@@ -31,6 +32,9 @@ struct DialOptions {
   /// Asked about the peer of the connected socket, so that what was checked is what was dialled.
   /// nullptr: anybody. Must outlive the call.
   const AddressGuard* guard = nullptr;
+  /// Orders the addresses and learns which connect. nullptr: the given order. Must outlive the
+  /// call.
+  DialMemory* memory = nullptr;
   /// nullptr: plain. Must outlive the call.
   TlsClient* tls = nullptr;
   /// Name or IP literal that the certificate must be for; sent as SNI when it is a name.

@@ -109,6 +109,33 @@ TEST_F(DialerTest, ASilentAddressIsOvertaken) {
   EXPECT_LT(took_, 2s);
 }
 
+TEST_F(DialerTest, TheNextDialBeginsWithWhatConnected) {
+  const BlackHole hole;
+  net::DialMemory memory;
+  const DialOptions options{.stagger = 30ms, .memory = &memory};
+  const SocketAddress bad = refused();
+  EXPECT_TRUE(dial({hole.address(), bad, good_}, options));
+  EXPECT_EQ(memory.size(), 3u);
+  std::vector<SocketAddress> list{hole.address(), bad, good_};
+  memory.order(list, Clock::now());
+  EXPECT_EQ(list.front(), good_);
+  // The silent one would take all the time there is, if it were tried first.
+  EXPECT_TRUE(
+      dial({hole.address(), good_}, {.connect_timeout = 20s, .stagger = 20s, .memory = &memory}));
+  EXPECT_LT(took_, 10s);
+}
+
+TEST_F(DialerTest, WhoeverTheTimeIsUpForHasFailed) {
+  const BlackHole one;
+  const BlackHole two;
+  net::DialMemory memory;
+  const DialOptions options{.connect_timeout = 50ms, .stagger = 10s, .memory = &memory};
+  EXPECT_EQ(dial({one.address(), two.address()}, options), fail(Errc::kConnectTimeout));
+  std::vector<SocketAddress> list{one.address(), two.address()};
+  memory.order(list, Clock::now());
+  EXPECT_EQ(list, (std::vector{two.address(), one.address()})) << "the second was not tried";
+}
+
 TEST_F(DialerTest, AllSilentIsATimeout) {
   const BlackHole one;
   const BlackHole two;
