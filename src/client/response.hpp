@@ -52,6 +52,10 @@ class Response {
   /// kUpstreamBadCoding for one that is unknown.
   [[nodiscard]] Result<void> start_decoding();
 
+  /// Another request, in the same words, stands for the one that this answers: from here on that
+  /// one must outlive it. Not while the first one's body may still be sent.
+  void belongs_to(Request& request) noexcept { request_ = &request; }
+
   /// Lets the connection go, and the request's body with it. Views end here.
   [[nodiscard]] Task<void> close();
 

@@ -62,11 +62,17 @@ Result<void> UrlFetcher::aim(const http::Url& url, Request& request) {
   return {};
 }
 
-Task<Result<Response>> UrlFetcher::fetch(http::Url& url, Request& request) {
+Task<Result<Response>> UrlFetcher::fetch_hop(Request& request, TimePoint deadline) {
+  if (!options_.retry) co_return co_await client_.fetch(request);
+  DirectSender sender(client_);
+  co_return co_await fetch_with_retries(sender, request, *options_.retry, deadline);
+}
+
+Task<Result<Response>> UrlFetcher::fetch(http::Url& url, Request& request, TimePoint deadline) {
   request.timeouts = options_.timeouts;
   for (unsigned redirects = 0;; ++redirects) {
     if (const auto aimed = aim(url, request); !aimed) co_return fail(aimed.error());
-    Result<Response> response = co_await client_.fetch(request);
+    Result<Response> response = co_await fetch_hop(request, deadline);
     if (!response || options_.redirects_max == 0) co_return response;
 
     const std::optional<std::string_view> location = redirect_of(*response);

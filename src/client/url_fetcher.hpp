@@ -6,13 +6,18 @@
 // without a body; 307 and 308 keep it, or are handed to the caller when the body cannot be sent
 // again.
 //
+// Retries are a matter of each hop: a hop that fails is tried again by itself, with the policy's
+// limit anew, and not the whole chain, whose hops before it have answered.
+//
 // Thread rule: one io thread.
 #pragma once
 
 #include "client/client.hpp"
+#include "client/retry.hpp"
 #include "http/url.hpp"
 
 #include <functional>
+#include <optional>
 #include <string_view>
 
 namespace millrace::client {
@@ -30,6 +35,8 @@ class UrlFetcher {
     Duration total = Duration::max();
     /// May this host be fetched from? (lower case, no brackets). Empty: any.
     std::function<bool(std::string_view host)> allow_host;
+    /// nullopt: every hop is tried once.
+    std::optional<RetryPolicy> retry;
   };
 
   /// `client` must outlive it.
@@ -37,13 +44,16 @@ class UrlFetcher {
 
   /// The caller sets the request's method, fields and body; origin, target, Host and timeouts come
   /// from here. `url` is where the answer came from afterwards, and must outlive the response, as
-  /// `request` must. Errors: kUrlRefused, kTooManyRedirects, and those of Client::fetch.
-  [[nodiscard]] Task<Result<Response>> fetch(http::Url& url, Request& request);
+  /// `request` must. `deadline`: as in fetch_with_retries. Errors: kUrlRefused, kTooManyRedirects,
+  /// and those of Client::fetch.
+  [[nodiscard]] Task<Result<Response>> fetch(http::Url& url, Request& request,
+                                             TimePoint deadline = TimePoint::max());
 
   [[nodiscard]] const Options& options() const noexcept { return options_; }
 
  private:
   [[nodiscard]] Result<void> aim(const http::Url& url, Request& request);
+  [[nodiscard]] Task<Result<Response>> fetch_hop(Request& request, TimePoint deadline);
 
   Client& client_;
   const Options options_;

@@ -211,6 +211,25 @@ TEST_F(UrlFetcherTest, TheGuardKeepsPrivateAddressesOut) {
   EXPECT_EQ(origin.connections(), 0);
 }
 
+TEST_F(UrlFetcherTest, EveryHopIsRetriedByItself) {
+  std::string seen;
+  RawOrigin origin([&](Peer& peer, int) {
+    int a = 0;
+    int b = 0;
+    for (std::string head = peer.read_head(); !head.empty(); head = peer.read_head()) {
+      const bool first = head.starts_with("GET /a");
+      seen += first ? 'a' : 'b';
+      if ((first ? a++ : b++) == 0)
+        peer.send("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n");
+      else
+        peer.send(first ? redirect(302, "/b") : ok("there"));
+    }
+  });
+  options_.retry = client::RetryPolicy{.backoff = {.base = 0ms}};
+  EXPECT_EQ(fetch(url_of(origin, "/a")).body, "there");
+  EXPECT_EQ(seen, "aabb");
+}
+
 TEST_F(UrlFetcherTest, AGuardedFetchNeverUsesAnUnguardedConnection) {
   RawOrigin origin([](Peer& peer, int) {
     while (!peer.read_head().empty()) peer.send(ok("x"));
