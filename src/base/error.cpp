@@ -119,6 +119,10 @@ constexpr std::array<ErrcInfo, static_cast<std::size_t>(kCount_)> kTable{{
      "the upstream did not finish its answer in time"},
     {kTooManyRedirects, "too_many_redirects", 502, F::kUpstream, R::kNever, L::kInfo,
      "the URL redirects too often"},
+    {kProxyAuthRequired, "proxy_auth_required", 502, F::kServer, R::kNever, L::kError,
+     "the forward proxy wants other credentials"},
+    {kProxyRefused, "proxy_refused", 502, F::kUpstream, R::kNever, L::kWarn,
+     "the forward proxy refused to connect"},
 
     {kNoTarget, "no_target", 503, F::kServer, R::kNever, L::kWarn, "no target is available"},
     {kQueueFull, "queue_full", 503, F::kServer, R::kNever, L::kWarn, "the queue is full"},

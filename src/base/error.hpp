@@ -80,6 +80,8 @@ enum class Errc : std::uint8_t {
   kUpstreamIdleTimeout,
   kTotalTimeout,
   kTooManyRedirects,
+  kProxyAuthRequired,
+  kProxyRefused,
 
   // Ourselves.
   kNoTarget,

@@ -1,10 +1,10 @@
 // How much may be sent again: at most a share of what was asked for, so that an upstream that is in
 // trouble is not sent more than it can take because it is in trouble.
 //
-// Of the requests of the last kWindow, `ratio` may be retried; besides, `min_per_second` always may,
-// for upstreams that are asked rarely. Finagle's and linkerd's defaults: 20 %, 10 a second, 10 s.
-// The windows are seconds of the clock that is passed in. Requests that are hedged (hedge.hpp) and
-// resumed (resuming_body.hpp) use the same budget.
+// Of the requests of the last kWindow, `ratio` may be retried; besides, `min_per_second` always
+// may, for upstreams that are asked rarely. Finagle's and linkerd's defaults: 20 %, 10 a second, 10
+// s. The windows are seconds of the clock that is passed in. Requests that are hedged (hedge.hpp)
+// and resumed (resuming_body.hpp) use the same budget.
 //
 // Thread rule: any thread; one budget is shared by all io threads of an upstream. request() is one
 // compare-and-swap. Ownership: outlives whoever refers to it.

@@ -1,5 +1,7 @@
 #include "http/websocket.hpp"
 
+#include "http/base64.hpp"
+
 #include <array>
 #include <span>
 
@@ -7,17 +9,6 @@
 #include <openssl/rand.h>
 
 namespace millrace::http {
-namespace {
-
-std::string base64(std::span<const unsigned char> bytes) {
-  std::string text(4 * ((bytes.size() + 2) / 3) + 1, '\0');
-  const int size = ::EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), bytes.data(),
-                                     static_cast<int>(bytes.size()));
-  text.resize(static_cast<std::size_t>(size));
-  return text;
-}
-
-}  // namespace
 
 std::string make_websocket_key() {
   std::array<unsigned char, 16> bytes{};

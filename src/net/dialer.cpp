@@ -191,6 +191,8 @@ Task<Result<Stream>> connect_any(std::span<const SocketAddress> addresses,
   co_return std::move(*race.winner);
 }
 
+}  // namespace
+
 Task<Result<void>> secure(Stream& stream, const DialOptions& options, DialReport& report) {
   SSL* ssl = options.tls->make_ssl(options.tls_name);
   if (ssl == nullptr) co_return fail(Errc::kTlsFailed);
@@ -199,8 +201,6 @@ Task<Result<void>> secure(Stream& stream, const DialOptions& options, DialReport
   if (!done && done.error().is(Errc::kTlsFailed)) report.tls_cause = handshake_failure(ssl);
   co_return done;
 }
-
-}  // namespace
 
 Task<Result<Stream>> dial(std::span<const SocketAddress> addresses, const DialOptions& options,
                           DialReport& report) {

@@ -55,4 +55,10 @@ struct DialReport {
 [[nodiscard]] Task<Result<Stream>> dial(std::span<const SocketAddress> addresses,
                                         const DialOptions& options, DialReport& report);
 
+/// TLS over a stream that is connected already, as through a tunnel: options.tls (not nullptr),
+/// tls_name and tls_timeout. dial() does it by itself. Errors: kTlsFailed, kTlsTimeout, the
+/// scope's.
+[[nodiscard]] Task<Result<void>> secure(Stream& stream, const DialOptions& options,
+                                        DialReport& report);
+
 }  // namespace millrace::net

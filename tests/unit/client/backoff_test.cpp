@@ -71,8 +71,8 @@ TEST(RetryAfter, Dates) {
 }
 
 TEST(RetryAfter, AnythingElseIsIgnored) {
-  for (const char* text : {"", " ", "-1", "1.5", "1 2", "+3", "0x10", "soon", "5s",
-                           "Sun, 06 Nov 1994 08:49:37"})
+  for (const char* text :
+       {"", " ", "-1", "1.5", "1 2", "+3", "0x10", "soon", "5s", "Sun, 06 Nov 1994 08:49:37"})
     EXPECT_EQ(retry_after(text, kThen), std::nullopt) << text;
 }
 
