@@ -7,6 +7,8 @@
 #include "http/head_scan.hpp"
 #include "runtime/io_thread.hpp"
 
+#include <cstddef>
+
 namespace millrace::client {
 namespace {
 

@@ -4,6 +4,7 @@
 #include "http/method.hpp"
 #include "runtime/io_thread.hpp"
 
+#include <chrono>
 #include <optional>
 
 namespace millrace::client {

@@ -57,7 +57,7 @@ class RetryBudget {
 
   const std::uint64_t per_million_;
   const std::uint64_t min_per_second_;
-  std::array<Slot, kSlots> slots_{};
+  alignas(64) std::array<Slot, kSlots> slots_{};  // all threads write here
 };
 
 }  // namespace millrace::client

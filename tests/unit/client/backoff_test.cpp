@@ -1,5 +1,6 @@
 #include "client/backoff.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <optional>

@@ -7,7 +7,9 @@
 #include "support/test_ca.hpp"
 
 #include <chrono>
+#include <cstddef>
 #include <string>
+#include <utility>
 
 #include <gtest/gtest.h>
 

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <semaphore>
+#include <string>
 
 namespace millrace::test {
 namespace {

@@ -1,5 +1,8 @@
 #include "client/no_proxy.hpp"
 
+#include <cstdint>
+#include <string_view>
+
 #include <gtest/gtest.h>
 
 namespace millrace::test {

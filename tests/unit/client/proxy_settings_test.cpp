@@ -1,6 +1,8 @@
 #include "client/proxy_settings.hpp"
 
+#include <expected>
 #include <map>
+#include <optional>
 #include <string>
 
 #include <gtest/gtest.h>

@@ -2,6 +2,9 @@
 
 #include "client_fixture.hpp"
 
+#include <algorithm>
+#include <string>
+#include <utility>
 #include <vector>
 
 namespace millrace::test {
