@@ -284,6 +284,52 @@ TEST_F(HedgeTest, TheSecondMayGoElsewhere) {
   });
 }
 
+// Otherwise slow answers would vanish from the window, and ever more requests be hedged.
+TEST_F(HedgeTest, ALoserIsRememberedAsSlow) {
+  RawOrigin origin([](Peer& peer, int index) {
+    peer.read_head();
+    if (index == 1) peer.send(ok("second"));
+    peer.read_to_end();
+  });
+  origin_usually_takes(3ms);
+  policy_.delay_min = 50ms;
+  EXPECT_LT(window_.quantile(1.0, Clock::now()).value(), 50ms);
+  run([&]() -> Task<void> {
+    Request request = get(origin);
+    EXPECT_EQ((co_await fetch(request)).body, "second");
+    client->close_idle();
+  });
+  EXPECT_GE(window_.quantile(1.0, Clock::now()).value(), 50ms);
+}
+
+TEST_F(HedgeTest, HedgesLieInsideOfRetries) {
+  std::binary_semaphore second_came(0);
+  RawOrigin origin([&](Peer& peer, int index) {
+    peer.read_head();
+    if (index == 0) second_came.acquire();
+    if (index == 1) second_came.release();
+    peer.send(kBusy);
+    while (!peer.read_head().empty()) peer.send(ok("fine"));
+  });
+  origin_usually_takes(3ms);
+  run([&]() -> Task<void> {
+    RetryBudget budget({.ratio = 2.0, .min_per_second = 0});
+    policy_.budget = &budget;
+    client::DirectSender direct(*client);
+    client::HedgedSender hedged(direct, policy_);
+    Request request = get(origin);
+    auto response = co_await client::fetch_with_retries(
+        hedged, request, {.backoff = {.base = 0ms}, .budget = &budget});
+    EXPECT_TRUE(response);
+    if (response) EXPECT_EQ(co_await read_all(*response), "fine");
+    if (response) co_await response->close();
+    EXPECT_EQ(request.trace.attempts, 3u);
+    EXPECT_FALSE(budget.take(Clock::now()));  // one for the hedge, one for the retry
+    expect_phases_sum_up(request);
+    client->close_idle();
+  });
+}
+
 TEST_F(HedgeTest, LearnsFromAnswersAlone) {
   RawOrigin origin([](Peer& peer, int) {
     while (true) {
