@@ -1,5 +1,7 @@
 #include "base/metrics.hpp"
 #include "client/client.hpp"
+#include "client/connect_tunnel.hpp"
+#include "client/proxy_settings.hpp"
 
 namespace millrace::client {
 
@@ -15,44 +17,72 @@ Task<Result<void>> wait_in(StreamQueue& queue) {
 
 }  // namespace
 
-Task<Result<std::vector<net::SocketAddress>>> Client::addresses_of(const Origin& origin) {
+Task<Result<std::vector<net::SocketAddress>>> Client::addresses_of(const Origin& origin,
+                                                                   Trace& trace) {
   std::vector<net::SocketAddress> out;
   std::vector<net::IpAddress> list;
   if (origin.fixed_address()) {
     out.push_back(*origin.fixed_address());
     if (!out.front().is_unix()) list.push_back(out.front().ip());
   } else {
-    Result<net::Addresses> resolved = co_await resolver_.resolve(origin.spec().host);
+    Result<net::Addresses> resolved = co_await resolver_.resolve(origin.dial_host());
+    trace.timings.end(Phase::kDns);
     if (!resolved) co_return fail(resolved.error());
+    trace.dns_source = resolved->source;
     list = std::move(resolved->list);
-    for (const net::IpAddress& ip : list) out.emplace_back(ip, origin.spec().port);
+    for (const net::IpAddress& ip : list) out.emplace_back(ip, origin.dial_port());
   }
   if (const net::AddressGuard* guard = guard_of(origin))
-    if (const auto ok = guard->check(list, origin.spec().port); !ok) co_return fail(ok.error());
+    if (const auto ok = guard->check(list, origin.dial_port()); !ok) co_return fail(ok.error());
   co_return out;
 }
 
-Task<Result<Client::Opened>> Client::dial(Request& request, Semaphore::Permit place) {
-  Origin& origin = *request.origin;
+// TCP, a tunnel where a proxy is in between, TLS.
+Task<Result<net::Stream>> Client::connect(Request& request) {
+  const Origin& origin = *request.origin;
+  const OriginSpec& spec = origin.spec();
   Trace& trace = request.trace;
-  const auto addresses = co_await addresses_of(origin);
-  if (!origin.fixed_address()) trace.timings.end(Phase::kDns);
+  const auto addresses = co_await addresses_of(origin, trace);
   if (!addresses) co_return fail(addresses.error());
 
-  const OriginSpec& spec = origin.spec();
-  const net::DialOptions options{
+  const bool tunnel = spec.proxy && spec.tls;
+  if (tunnel && spec.proxy->tls) {
+    trace.tls_cause = "TLS through a proxy that itself is reached by TLS is not supported";
+    co_return fail(Errc::kTlsFailed);
+  }
+  net::DialOptions options{
       .connect_timeout = request.timeouts.connect,
       .guard = guard_of(origin),
-      .tls = origin.tls(),
-      .tls_name = spec.tls_name.empty() ? spec.host : spec.tls_name,
+      .memory = &dial_memory_,
+      .tls = tunnel ? nullptr : origin.tls(),
+      .tls_name = origin.is_relayed() ? spec.proxy->host
+                                      : (spec.tls_name.empty() ? spec.host : spec.tls_name),
       .tls_timeout = request.timeouts.tls,
   };
   net::DialReport report;
   Result<net::Stream> stream = co_await net::dial(*addresses, options, report);
+  Result<void> ready = stream ? Result<void>() : Result<void>(fail(stream.error()));
+  if (ready && tunnel) {
+    const std::string authority = authority_form(spec.host, spec.port);
+    TunnelTrace through;
+    ready = co_await connect_tunnel(
+        *stream, {.authority = authority, .authorization = spec.proxy->authorization}, through);
+    report.connected = Clock::now();
+    options.tls = origin.tls();
+    if (ready) ready = co_await net::secure(*stream, options, report);
+  }
   trace.timings.end(Phase::kConnect, report.connected);
   if (origin.tls() != nullptr) trace.timings.end(Phase::kTls);
   trace.target = report.peer.to_string();
   trace.tls_cause = std::move(report.tls_cause);
+  if (!ready) co_return fail(ready.error());
+  co_return stream;
+}
+
+Task<Result<Client::Opened>> Client::dial(Request& request, Semaphore::Permit place) {
+  Origin& origin = *request.origin;
+  const OriginSpec& spec = origin.spec();
+  Result<net::Stream> stream = co_await connect(request);
   if (!stream) co_return fail(stream.error());
   ++stats_.opened;
   metrics::add(metrics::Metric::kUpstreamConnections);
@@ -61,13 +91,13 @@ Task<Result<Client::Opened>> Client::dial(Request& request, Semaphore::Permit pl
   Opened opened;
   if (!http2) {
     opened.own = std::make_unique<Connection>(pool_, request.origin, std::move(*stream),
-                                              options_.connection, trace.target, std::move(place));
+                                              options_.connection, request.trace.target, std::move(place));
     co_return opened;
   }
   h2::ClientConnection::Options multiplexed = options_.multiplexed;
   multiplexed.https = spec.tls;
   auto made = std::make_unique<Multiplexed>(pool_, request.origin, std::move(*stream), multiplexed,
-                                            trace.target, std::move(place));
+                                            request.trace.target, std::move(place));
   opened.shared = made.get();
   pool_.add_shared(std::move(made));
   co_return opened;

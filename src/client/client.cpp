@@ -1,6 +1,7 @@
 #include "client/client.hpp"
 
 #include "base/metrics.hpp"
+#include "client/proxy_settings.hpp"
 #include "http/method.hpp"
 
 #include <algorithm>
@@ -17,7 +18,9 @@ std::string name_of(const OriginSpec& spec) {
 
 std::optional<net::SocketAddress> fixed_address_of(const OriginSpec& spec) {
   if (!spec.unix_path.empty()) return net::SocketAddress::unix_path(spec.unix_path);
-  if (const auto ip = net::IpAddress::parse(spec.host)) return net::SocketAddress(*ip, spec.port);
+  const std::string& host = spec.proxy ? spec.proxy->host : spec.host;
+  const std::uint16_t port = spec.proxy ? spec.proxy->port : spec.port;
+  if (const auto ip = net::IpAddress::parse(host)) return net::SocketAddress(*ip, port);
   return std::nullopt;
 }
 
@@ -86,7 +89,7 @@ std::expected<OriginPtr, std::string> Client::origin(const OriginSpec& spec) {
   if (const auto known = origins_.find(spec); known != origins_.end())
     return OriginPtr(known->second.get());
   net::TlsClient* tls = nullptr;
-  if (spec.tls) {
+  if (spec.tls || (spec.proxy && spec.proxy->tls)) {
     net::TlsClient::Options wanted = spec.tls_options;
     wanted.alpn = alpn_of(spec.http);
     const auto made = std::ranges::find(tls_, wanted, &decltype(tls_)::value_type::first);
@@ -152,6 +155,9 @@ bool Client::prepare_resend(const ClientExchange& failed, Request& request, cons
 }
 
 Task<Result<Response>> Client::fetch_once(Request& request) {
+  if (request.origin->is_relayed() && !request.origin->spec().proxy->authorization.empty())
+    request.fields.set(http::FieldId::kProxyAuthorization,
+                       request.origin->spec().proxy->authorization);
   Trace& trace = request.trace;
   const bool resendable =
       http::is_idempotent(request.method) && (!has_body(request) || request.body->rewind());
@@ -161,9 +167,12 @@ Task<Result<Response>> Client::fetch_once(Request& request) {
     if (!acquired) co_return fail(acquired.error());
     ExchangePtr exchange = std::move(*acquired);
     ++trace.attempts;
+    const std::string absolute = request.origin->is_relayed()
+                                     ? absolute_form(request.host, request.target)
+                                     : std::string();
     const Result<void> sent = exchange->send({.method = request.method,
                                               .method_text = request.method_text,
-                                              .target = request.target,
+                                              .target = absolute.empty() ? request.target : absolute,
                                               .host = request.host,
                                               .upgrade = request.upgrade,
                                               .fields = request.fields,

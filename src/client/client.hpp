@@ -23,6 +23,7 @@
 #include "client/request.hpp"
 #include "client/response.hpp"
 #include "net/address_guard.hpp"
+#include "net/dial_memory.hpp"
 #include "net/dialer.hpp"
 #include "net/resolver.hpp"
 
@@ -103,7 +104,8 @@ class Client {
   [[nodiscard]] ExchangePtr open_stream(Multiplexed& connection, Request& request);
   Task<Result<Opened>> open(Request& request);
   Task<Result<Opened>> dial(Request& request, Semaphore::Permit place);
-  Task<Result<std::vector<net::SocketAddress>>> addresses_of(const Origin& origin);
+  Task<Result<std::vector<net::SocketAddress>>> addresses_of(const Origin& origin, Trace& trace);
+  Task<Result<net::Stream>> connect(Request& request);
   Task<Result<void>> read_head(ClientExchange& exchange, Request& request);
   [[nodiscard]] bool prepare_resend(const ClientExchange& failed, Request& request,
                                     const Error& error, bool unsent, unsigned resends);
@@ -113,6 +115,7 @@ class Client {
   net::Resolver& resolver_;
   const Options options_;
   const net::AddressGuard default_guard_;
+  net::DialMemory dial_memory_;
   Semaphore dials_;
   Semaphore places_;  // of open connections
   std::map<OriginSpec, std::unique_ptr<Origin>> origins_;

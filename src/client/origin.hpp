@@ -6,6 +6,7 @@
 #pragma once
 
 #include "client/close_times.hpp"
+#include "client/forward_proxy.hpp"
 #include "net/address.hpp"
 #include "net/tls_context.hpp"
 #include "runtime/deadline_wheel.hpp"
@@ -44,6 +45,9 @@ struct OriginSpec {
   /// The name that the certificate must be for and that SNI says; empty: `host`.
   std::string tls_name;
   net::TlsClient::Options tls_options;
+  /// Plain requests go to it in absolute-form, others through a tunnel. Not with `guarded`: it
+  /// would dial what nobody has judged.
+  std::optional<ForwardProxy> proxy;
   /// A client chose this address: the address guard judges it before it is dialled.
   bool guarded = false;
 
@@ -133,6 +137,15 @@ class Origin {
            facts_.speaks != OriginFacts::Speaks::kHttp1;
   }
   [[nodiscard]] OriginFacts& facts() noexcept { return facts_; }
+  /// The host and port of the first hop.
+  [[nodiscard]] const std::string& dial_host() const noexcept {
+    return spec_.proxy ? spec_.proxy->host : spec_.host;
+  }
+  [[nodiscard]] std::uint16_t dial_port() const noexcept {
+    return spec_.proxy ? spec_.proxy->port : spec_.port;
+  }
+  /// Requests are sent to a proxy, in absolute-form.
+  [[nodiscard]] bool is_relayed() const noexcept { return spec_.proxy && !spec_.tls; }
   /// nullptr: plain.
   [[nodiscard]] net::TlsClient* tls() const noexcept { return tls_; }
   [[nodiscard]] Client& client() const noexcept { return client_; }

@@ -12,6 +12,7 @@
 // Thread rule: read at start-up, then immutable; any thread.
 #pragma once
 
+#include "client/forward_proxy.hpp"
 #include "client/no_proxy.hpp"
 #include "http/url.hpp"
 
@@ -23,19 +24,6 @@
 #include <string_view>
 
 namespace millrace::client {
-
-struct ForwardProxy {
-  /// curl's, where the URL says none.
-  static constexpr std::uint16_t kPort = 1080;
-  static constexpr std::uint16_t kPortTls = 443;
-
-  bool tls = false;  ///< "https://": the connection to the proxy is TLS
-  std::string host;  ///< as http::Url::host
-  std::uint16_t port = kPort;
-  std::string authorization;  ///< for Proxy-Authorization: "Basic ..."; empty: none. A secret
-
-  friend bool operator==(const ForwardProxy&, const ForwardProxy&) = default;
-};
 
 /// "[http://][user:password@]host[:port]", user and password percent-encoded. nullopt: it is not,
 /// or of a scheme that is not supported (SOCKS).

@@ -6,6 +6,7 @@
 #include "http/fields.hpp"
 #include "http/method.hpp"
 #include "millrace/client_exchange.hpp"
+#include "net/resolver.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -39,6 +40,7 @@ struct Trace {
   unsigned attempts = 0;  ///< times that a request was begun to be sent
   bool reused = false;    ///< the last one went over a connection that had served before
   http::Version version = http::Version::kHttp11;  ///< of the answer
+  net::DnsSource dns_source = net::DnsSource::kLiteral;  ///< of the addresses that were dialled
   std::string tls_cause;  ///< why TLS failed: for the log only
 };
 

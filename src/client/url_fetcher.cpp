@@ -49,11 +49,14 @@ void drop_credentials(http::Fields& fields) noexcept {
 
 Result<void> UrlFetcher::aim(const http::Url& url, Request& request) {
   if (options_.allow_host && !options_.allow_host(url.host)) return fail(Errc::kUrlRefused);
+  const ForwardProxy* proxy = nullptr;
+  if (options_.proxies != nullptr && !options_.guarded) proxy = options_.proxies->for_url(url);
   auto origin = client_.origin({.tls = url.https,
                                 .http = client::HttpChoice::kNegotiate,
                                 .host = url.host,
                                 .port = url.port,
                                 .tls_options = url.https ? options_.tls : net::TlsClient::Options(),
+                                .proxy = proxy != nullptr ? std::optional(*proxy) : std::nullopt,
                                 .guarded = options_.guarded});
   if (!origin) return fail(Errc::kTlsFailed);
   request.origin = std::move(*origin);

@@ -13,6 +13,7 @@
 #pragma once
 
 #include "client/client.hpp"
+#include "client/proxy_settings.hpp"
 #include "client/retry.hpp"
 #include "http/url.hpp"
 
@@ -29,6 +30,8 @@ class UrlFetcher {
     unsigned redirects_max = 10;
     /// Off only for the operator's own URLs.
     bool guarded = true;
+    /// Forward proxies, for what is not guarded. Not owned; nullptr: none.
+    const ProxySettings* proxies = nullptr;
     net::TlsClient::Options tls;
     Timeouts timeouts;
     /// Whole fetch, body included, where the caller applies it.
