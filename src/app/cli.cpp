@@ -1,5 +1,6 @@
 #include "app/cli.hpp"
 
+#include "app/cli_fetch.hpp"
 #include "app/version.hpp"
 
 #include <iostream>
@@ -84,8 +85,10 @@ Command parse_command_line(int argc, const char* const* argv) {
   ServeCommand serve;
   ProxyCommand proxy;
   CheckCommand check;
+  FetchArguments fetch;
   const CLI::App* serve_command = add_serve(app, serve);
   const CLI::App* proxy_command = add_proxy(app, proxy);
+  const CLI::App* fetch_command = add_fetch(app, fetch);
   add_check(app, check);
 
   if (const std::string_view unknown = unknown_command(app, argc, argv); !unknown.empty()) {
@@ -103,6 +106,12 @@ Command parse_command_line(int argc, const char* const* argv) {
   }
   if (serve_command->parsed()) return serve;
   if (proxy_command->parsed()) return proxy;
+  if (fetch_command->parsed()) {
+    auto command = to_fetch_command(std::move(fetch));
+    if (command) return std::move(*command);
+    std::cerr << "millrace: " << command.error() << '\n';
+    return Exit{kUsageError};
+  }
   return check;
 }
 

@@ -1,7 +1,12 @@
 // The command line as a value.
 #pragma once
 
+#include "http/method.hpp"
+
+#include <chrono>
+#include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -28,12 +33,30 @@ struct CheckCommand {
   bool schema = false;
 };
 
+/// `millrace fetch [URL...] [--parallel N] [--out DIR]...`
+struct FetchCommand {
+  std::vector<std::string> urls;  ///< "-": lines of standard input; none: those only
+  unsigned parallel = 16;
+  std::optional<std::string> out;
+  bool quiet = false;
+  unsigned retries = 2;
+  std::optional<std::chrono::milliseconds> timeout;
+  std::chrono::milliseconds connect_timeout{5'000};
+  std::vector<std::pair<std::string, std::string>> headers;
+  http::Method method = http::Method::kGet;
+  std::optional<std::string> data;
+  std::optional<std::string> select;
+  bool insecure = false;
+  std::string ca_file;
+  unsigned redirects_max = 10;
+};
+
 /// Nothing to run: help or version was printed, or the arguments were wrong and that was said.
 struct Exit {
   int code = 0;
 };
 
-using Command = std::variant<Exit, ServeCommand, ProxyCommand, CheckCommand>;
+using Command = std::variant<Exit, ServeCommand, ProxyCommand, CheckCommand, FetchCommand>;
 
 /// Prints help, version and errors itself. Exit code 2 for usage errors.
 [[nodiscard]] Command parse_command_line(int argc, const char* const* argv);

@@ -92,9 +92,9 @@ class ItemFetch {
 
 Duration ItemFetch::time_max() const noexcept {
   const Duration most = context_.fetcher.options().total;
-  const bool said = item_.timeout.has_value() || most == Duration::max();
-  return said ? std::min<Duration>(item_.timeout.value_or(context_.limits.item_timeout), most)
-              : most;
+  if (item_.timeout) return std::min<Duration>(*item_.timeout, most);
+  return most == Duration::max() && context_.limits.item_timeout ? *context_.limits.item_timeout
+                                                                 : most;
 }
 
 void ItemFetch::begin_limit(Duration left) {
@@ -118,7 +118,8 @@ Result<void> ItemFetch::prepare() {
   if (!request_.fields.has(FieldId::kUserAgent))
     request_.fields.add(FieldId::kUserAgent, kFetchUserAgent);
   if (item_.body) request_.body = &source_;
-  request_.decode = !request_.fields.has(FieldId::kRange);  // a part of a coded body has no end
+  // A part of a coded body has no beginning or no end.
+  request_.decode = item_.decode && !request_.fields.has(FieldId::kRange);
   return {};
 }
 

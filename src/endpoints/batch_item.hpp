@@ -35,6 +35,7 @@ struct BatchItem {
   std::optional<std::chrono::milliseconds> timeout;
   std::string select;  ///< JSON Pointer or path; empty: none
   bool has_select = false;
+  bool decode = true;  ///< ask for content codings, and undo them
   /// When it began to wait for its turn.
   TimePoint arrived = Clock::now();
   /// Why it is not even tried; kCount_: it is.
@@ -63,7 +64,7 @@ struct BatchResult {
   Body body_kind = Body::kText;
   BlockList body;
   std::uint64_t matched = 0;   ///< kSelected: values
-  std::string file;            ///< kElsewhere: where the body is
+  std::string file;            ///< kElsewhere: where the body is; empty: it was not wanted
   std::uint64_t received = 0;  ///< bytes of the body, codings undone
 
   client::Timings timings;

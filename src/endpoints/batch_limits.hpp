@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 namespace millrace::endpoints {
 
@@ -17,8 +18,8 @@ struct BatchLimits {
   /// fetch.batch.held_max: of all answers that wait to be written, and requests that wait for their
   /// turn. One item may go beyond.
   std::uint64_t held_bytes_max = std::uint64_t{32} << 20;
-  /// Of an item that names no timeout, where fetch.timeout.total is none.
-  std::chrono::milliseconds item_timeout{60'000};
+  /// Of an item that names no timeout, where fetch.timeout.total is none. nullopt: none.
+  std::optional<std::chrono::milliseconds> item_timeout{std::chrono::minutes(1)};
   /// That an item may name.
   std::chrono::milliseconds item_timeout_max = std::chrono::hours(1);
 };

@@ -93,6 +93,7 @@ class LineWriter {
   void append_error();
   void append_connection();
   void append_url();
+  void append_file();
   void append_end();
 
   BatchResult& result_;
@@ -154,9 +155,7 @@ Task<Result<void>> LineWriter::write_body() {
   using Body = BatchResult::Body;
   switch (result_.body_kind) {
     case Body::kElsewhere:
-      out_ += ",\"file\":\"";
-      append_escaped(out_, result_.file);
-      out_.append("\",\"bytes\":").append(std::to_string(result_.received));
+      append_file();
       co_return Result<void>{};
     case Body::kSelected:
       out_ += ",\"selected\":";
@@ -179,6 +178,14 @@ Task<Result<void>> LineWriter::write_body() {
 void LineWriter::append_url() {
   out_ += ",\"url\":";
   append_field_text(out_, result_.url);
+}
+
+void LineWriter::append_file() {
+  if (!result_.file.empty()) {
+    out_ += ",\"file\":";
+    append_field_text(out_, result_.file);
+  }
+  out_.append(",\"bytes\":").append(std::to_string(result_.received));
 }
 
 void LineWriter::append_connection() {

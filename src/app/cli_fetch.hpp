@@ -1,0 +1,30 @@
+// The arguments of `millrace fetch`.
+#pragma once
+
+#include "app/cli.hpp"
+
+#include <expected>
+#include <string>
+#include <vector>
+
+namespace CLI {
+class App;
+}
+
+namespace millrace::app {
+
+/// As they were typed.
+struct FetchArguments {
+  FetchCommand command;
+  std::string timeout;
+  std::string connect_timeout;
+  std::vector<std::string> headers;
+  std::string method;
+};
+
+CLI::App* add_fetch(CLI::App& app, FetchArguments& arguments);
+
+/// The error is a sentence for the user. Reads the file of `--data @FILE`.
+[[nodiscard]] std::expected<FetchCommand, std::string> to_fetch_command(FetchArguments arguments);
+
+}  // namespace millrace::app
