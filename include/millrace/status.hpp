@@ -1,8 +1,11 @@
 // What the process tells about itself, for the admin address: the folders behind it stay unseen.
 //
 // Implemented by the application. Thread rule: called on the thread that serves the admin address;
-// must neither block for long nor wait for io threads.
+// must not block. What is a Task asks the io threads, and does without those that are too busy.
 #pragma once
+
+#include "millrace/dns_status.hpp"
+#include "runtime/task.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -46,6 +49,9 @@ class StatusSource {
   [[nodiscard]] virtual bool draining() const = 0;
   /// Begins the drain, as SIGTERM does; returns at once. Harmless when it has begun.
   virtual void drain() = 0;
+  [[nodiscard]] virtual Task<DnsStatus> dns() = 0;
+  /// Every io thread forgets the names it knows. How many have.
+  [[nodiscard]] virtual Task<unsigned> flush_dns() = 0;
 };
 
 }  // namespace millrace

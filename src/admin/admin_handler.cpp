@@ -55,12 +55,14 @@ bool comes_from_another_site(const http::Fields& fields) noexcept {
 }  // namespace
 
 std::span<const AdminHandler::Page> AdminHandler::pages() noexcept {
-  static constexpr std::array<Page, 5> kPages{{
+  static constexpr std::array<Page, 7> kPages{{
       {"/livez", Method::kGet, &AdminHandler::livez},
       {"/readyz", Method::kGet, &AdminHandler::readyz},
       {"/metrics", Method::kGet, &AdminHandler::metrics},
       {"/status", Method::kGet, &AdminHandler::status},
       {"/drain", Method::kPost, &AdminHandler::drain},
+      {"/dns", Method::kGet, nullptr, &AdminHandler::dns},
+      {"/dns/flush", Method::kPost, nullptr, &AdminHandler::flush_dns},
   }};
   return kPages;
 }
@@ -81,13 +83,17 @@ Task<Result<void>> AdminHandler::handle(Exchange& exchange) {
     if (page.path != request.path) continue;
     exchange.route_name = page.path;
     const bool get = page.method == Method::kGet;
-    if (request.method == page.method || (get && request.method == Method::kHead))
-      (this->*page.answer)(exchange);
-    else
+    if (request.method != page.method && !(get && request.method == Method::kHead))
       refuse_method(exchange, get ? "GET, HEAD, OPTIONS" : "POST, OPTIONS");
+    else if (page.answer_later != nullptr)
+      co_return co_await (this->*page.answer_later)(exchange);
+    else
+      (this->*page.answer)(exchange);
     co_return Result<void>{};
   }
-  exchange.detail = "The admin address has /livez, /readyz, /metrics, /status and POST /drain.";
+  exchange.detail =
+      "The admin address has /livez, /readyz, /metrics, /status, /dns, POST /drain and POST "
+      "/dns/flush.";
   co_return fail(Errc::kNotFound);
 }
 
@@ -113,6 +119,21 @@ void AdminHandler::status(Exchange& exchange) {
 void AdminHandler::drain(Exchange& exchange) {
   respond(exchange, 202, kPlainText, "draining\n");
   source_.drain();
+}
+
+Task<Result<void>> AdminHandler::dns(Exchange& exchange) {
+  const std::string body = dns_json(co_await source_.dns());
+  http::ResponseHead head;
+  head.status = 200;
+  head.fields.add(FieldId::kContentType, kJson);
+  head.fields.add(FieldId::kCacheControl, "no-store");
+  co_return co_await exchange.send(head, body);
+}
+
+Task<Result<void>> AdminHandler::flush_dns(Exchange& exchange) {
+  const unsigned threads = co_await source_.flush_dns();
+  respond(exchange, 200, kPlainText, "flushed on " + std::to_string(threads) + " threads\n");
+  co_return Result<void>{};
 }
 
 }  // namespace millrace::admin

@@ -1,4 +1,4 @@
-// The admin address: GET /livez /readyz /metrics /status, POST /drain.
+// The admin address: GET /livez /readyz /metrics /status /dns, POST /drain /dns/flush.
 //
 // It is for machines and people on this host, so it trusts nobody who comes by way of a browser:
 // a request whose Host is none of its own names is refused (DNS rebinding), and so is one that a
@@ -26,7 +26,9 @@ class AdminHandler final : public Handler {
   struct Page {
     std::string_view path;
     http::Method method;
+    /// One of the two.
     void (AdminHandler::*answer)(Exchange& exchange);
+    Task<Result<void>> (AdminHandler::*answer_later)(Exchange& exchange) = nullptr;
   };
   static std::span<const Page> pages() noexcept;
 
@@ -35,6 +37,8 @@ class AdminHandler final : public Handler {
   void metrics(Exchange& exchange);
   void status(Exchange& exchange);
   void drain(Exchange& exchange);
+  [[nodiscard]] Task<Result<void>> dns(Exchange& exchange);
+  [[nodiscard]] Task<Result<void>> flush_dns(Exchange& exchange);
 
   StatusSource& source_;
   std::string body_;  ///< of the answer that is being made; kept for its memory
@@ -51,6 +55,8 @@ class AdminHandler final : public Handler {
 
 /// The body of /status.
 [[nodiscard]] std::string status_json(const StatusSource& source);
+/// The body of /dns.
+[[nodiscard]] std::string dns_json(const DnsStatus& status);
 /// The body of /metrics.
 [[nodiscard]] std::string metrics_text(const StatusSource& source);
 

@@ -1,4 +1,4 @@
-// The bodies of /status and /metrics.
+// The bodies of /status, /dns and /metrics.
 
 #include "admin/admin_handler.hpp"
 #include "base/metrics.hpp"
@@ -40,6 +40,31 @@ std::string status_json(const StatusSource& source) {
                     {"completed", s.offload.completed},
                     {"refused", s.offload.refused}};
   out["log"] = {{"dropped", s.log_dropped}};
+  return out.dump(2) + "\n";
+}
+
+std::string dns_json(const DnsStatus& s) {
+  nlohmann::ordered_json out;
+  out["threads"] = {{"answered", s.threads}, {"silent", s.threads_silent}};
+  out["lookups"] = {{"hits", s.hits}, {"misses", s.misses}, {"stale", s.stale}};
+  out["queries"] = {{"total", s.queries},
+                    {"failed", s.failures},
+                    {"refreshes", s.refreshes},
+                    {"in_flight", s.in_flight},
+                    {"queued", s.queued}};
+  out["cached"] = s.cached;
+  out["entries"] = nlohmann::ordered_json::array();
+  for (const DnsEntryStatus& e : s.entries) {
+    out["entries"].push_back({{"thread", e.thread},
+                              {"name", e.name},
+                              {"type", e.type},
+                              {"state", e.state},
+                              {"refreshing", e.refreshing},
+                              {"ttl_seconds", static_cast<double>(e.ttl.count()) / 1000},
+                              {"hits", e.hits},
+                              {"records", e.records}});
+    if (e.nxdomain) out["entries"].back()["nxdomain"] = true;
+  }
   return out.dump(2) + "\n";
 }
 

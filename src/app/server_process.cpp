@@ -1,6 +1,7 @@
 #include "app/server_process.hpp"
 
 #include "app/cpu_count.hpp"
+#include "app/dns_inspector.hpp"
 #include "app/signals.hpp"
 #include "app/version.hpp"
 
@@ -210,6 +211,18 @@ ProcessStatus ServerProcess::status() const {
                     .refused = offload.refused};
   status.log_dropped = log_->dropped();
   return status;
+}
+
+net::Resolver* ServerProcess::resolver_of(std::size_t thread) noexcept {
+  return stacks_[thread] == nullptr ? nullptr : &stacks_[thread]->resolver();
+}
+
+Task<DnsStatus> ServerProcess::dns() {
+  return gather_dns(*io_, control_, [this](std::size_t thread) { return resolver_of(thread); });
+}
+
+Task<unsigned> ServerProcess::flush_dns() {
+  return app::flush_dns(*io_, control_, [this](std::size_t thread) { return resolver_of(thread); });
 }
 
 void ServerProcess::on_signal(int signal) {

@@ -59,6 +59,8 @@ class ServerProcess final : StatusSource {
   [[nodiscard]] bool ready() const override { return ready_ && !draining_; }
   [[nodiscard]] bool draining() const override { return draining_; }
   void drain() override { begin_drain(); }
+  [[nodiscard]] Task<DnsStatus> dns() override;
+  [[nodiscard]] Task<unsigned> flush_dns() override;
 
   [[nodiscard]] Task<void> control();
   void start_admin();
@@ -70,6 +72,8 @@ class ServerProcess final : StatusSource {
   void stop_now();
   [[nodiscard]] Task<void> drain_thread(ThreadStack& stack);
   void thread_drained();
+  /// On that io thread; nullptr when it is going.
+  [[nodiscard]] net::Resolver* resolver_of(std::size_t thread) noexcept;
 
   const std::shared_ptr<const config::Config> config_;
   const Options options_;

@@ -70,6 +70,7 @@ class ThreadStack {
   void listen(int fd, const net::SocketAddress& address, ListenerRole role);
   /// Of every listener's answers: `Connection: close` from now on.
   void set_draining() noexcept;
+  [[nodiscard]] net::Resolver& resolver() noexcept { return resolver_; }
   [[nodiscard]] server::Connections& connections() noexcept { return *connections_; }
 
  private:

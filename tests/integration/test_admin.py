@@ -90,6 +90,15 @@ class Pages(AdminTest):
         self.assertGreater(status["uptime_seconds"], before["uptime_seconds"])
         self.assertGreaterEqual(status["threads"], 1)
 
+    def test_dns_is_told_and_flushed_on_all_threads(self):
+        threads = self.get("/status").json()["threads"]
+        dns = self.get("/dns").json()
+        self.assertEqual(dns["threads"], {"answered": threads, "silent": 0})
+        self.assertEqual((dns["cached"], dns["entries"]), (0, []))
+        flushed = harness.post(self.server.admin + "/dns/flush")
+        self.assertEqual((flushed.status, flushed.body),
+                         (200, b"flushed on %d threads\n" % threads))
+
     def test_unknown_pages_are_404_and_say_what_there_is(self):
         for path in ("/", "/nothing", "/livez/", "/metricsx", "/v1/image/info", "/echo"):
             with self.subTest(path):
@@ -100,15 +109,16 @@ class Pages(AdminTest):
 
     def test_methods(self):
         for path, allow in (("/livez", "GET, HEAD, OPTIONS"), ("/status", "GET, HEAD, OPTIONS"),
-                            ("/drain", "POST, OPTIONS")):
+                            ("/dns", "GET, HEAD, OPTIONS"), ("/drain", "POST, OPTIONS"),
+                            ("/dns/flush", "POST, OPTIONS")):
             with self.subTest(path):
-                wrong = "DELETE" if path != "/drain" else "GET"
+                wrong = "GET" if allow.startswith("POST") else "DELETE"
                 response = harness.request(self.server.admin + path, wrong)
                 self.assertEqual((response.status, response.header("allow")), (405, allow))
         self.assertEqual(harness.request(self.server.admin + "/metrics", "HEAD").status, 200)
 
     def test_admin_pages_are_not_on_the_public_address(self):
-        for path in ("/livez", "/readyz", "/metrics", "/status"):
+        for path in ("/livez", "/readyz", "/metrics", "/status", "/dns"):
             self.assertEqual(harness.get(self.server.url + path).status, 404, path)
         self.assertEqual(harness.post(self.server.url + "/drain").status, 404)
 

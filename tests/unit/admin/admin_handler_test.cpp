@@ -32,6 +32,13 @@ class FakeSource final : public StatusSource {
   bool ready() const override { return is_ready; }
   bool draining() const override { return is_draining; }
   void drain() override { ++drains; }
+  Task<DnsStatus> dns() override { co_return names; }
+  Task<unsigned> flush_dns() override {
+    names = {};
+    co_return 2U;
+  }
+
+  DnsStatus names;
 };
 
 struct Asked {
@@ -70,6 +77,52 @@ TEST_F(Admin, IsReadyUntilItDrains) {
   const Asked a = get("/readyz");
   EXPECT_EQ(a->status(), 503);
   EXPECT_EQ(a->body(), "draining\n");
+}
+
+TEST_F(Admin, DnsTellsWhatIsKnown) {
+  source.names = {.threads = 2, .hits = 5, .cached = 2};
+  source.names.entries = {{.thread = 1,
+                           .name = "a.example",
+                           .type = "A",
+                           .records = {"192.0.2.1"},
+                           .state = "stale",
+                           .ttl = std::chrono::milliseconds(-1500),
+                           .refreshing = true,
+                           .hits = 4},
+                          {.name = "b.example",
+                           .type = "SRV",
+                           .state = "negative",
+                           .ttl = std::chrono::milliseconds(250),
+                           .nxdomain = true}};
+  const Asked a = get("/dns");
+  EXPECT_EQ(a->status(), 200);
+  EXPECT_EQ(a->field("Content-Type"), "application/json");
+  const auto json = nlohmann::json::parse(a->body());
+  EXPECT_EQ(json["threads"]["answered"], 2);
+  EXPECT_EQ(json["lookups"]["hits"], 5);
+  EXPECT_EQ(json["cached"], 2);
+  EXPECT_EQ(json["entries"][0], nlohmann::json::parse(R"({"thread": 1, "name": "a.example",
+      "type": "A", "state": "stale", "refreshing": true, "ttl_seconds": -1.5, "hits": 4,
+      "records": ["192.0.2.1"]})"));
+  EXPECT_EQ(json["entries"][1]["nxdomain"], true);
+  EXPECT_EQ(json["entries"][1]["ttl_seconds"], 0.25);
+}
+
+TEST_F(Admin, ALongListOfNamesIsSentWhole) {
+  source.names.entries.resize(DnsStatus::kEntriesMax);
+  const Asked a = get("/dns");
+  EXPECT_GT(a->body().size(), 65536U);
+  EXPECT_EQ(nlohmann::json::parse(a->body())["entries"].size(), DnsStatus::kEntriesMax);
+}
+
+TEST_F(Admin, DnsIsFlushedByPost) {
+  source.names.cached = 3;
+  EXPECT_EQ(get("/dns/flush")->status(), 405);
+  EXPECT_EQ(source.names.cached, 3U);
+  const Asked a = ask({.method = Method::kPost, .target = "/dns/flush"});
+  EXPECT_EQ(a->status(), 200);
+  EXPECT_EQ(a->body(), "flushed on 2 threads\n");
+  EXPECT_EQ(source.names.cached, 0U);
 }
 
 TEST_F(Admin, StatusTellsWhatRuns) {
