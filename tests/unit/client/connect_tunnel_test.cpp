@@ -55,13 +55,15 @@ class ConnectTunnelTest : public ::testing::Test {
 
 TEST_F(ConnectTunnelTest, AsksForTheOriginAndNothingElse) {
   std::string seen;
-  RawOrigin proxy([&](Peer& peer, int) {
-    seen = peer.read_head();
-    peer.send("HTTP/1.1 200 Connection established\r\n\r\n");
-    seen += peer.read_to_end();
-  });
   options_.authorization = "Basic dTpw";
-  EXPECT_TRUE(outcome_of(proxy));
+  {
+    RawOrigin proxy([&](Peer& peer, int) {
+      seen = peer.read_head();
+      peer.send("HTTP/1.1 200 Connection established\r\n\r\n");
+      seen += peer.read_to_end();
+    });
+    EXPECT_TRUE(outcome_of(proxy));
+  }
   EXPECT_EQ(trace_.status, 200);
   EXPECT_EQ(seen,
             "CONNECT origin.test:443 HTTP/1.1\r\nHost: origin.test:443\r\n"

@@ -3,6 +3,7 @@
 #include "client_fixture.hpp"
 
 #include <algorithm>
+#include <array>
 #include <string>
 #include <utility>
 #include <vector>
@@ -166,10 +167,11 @@ class OnceBody final : public BodySource {
   Task<Result<Bytes>> read() override { co_return Bytes("data", 4); }
 };
 
-RawOrigin::Script closes_the_first_connection(std::string& seen) {
+using Bodies = std::array<std::string, 2>;
+RawOrigin::Script closes_the_first_connection(Bodies& seen) {
   return [&seen](Peer& peer, int index) {
     peer.read_head();
-    seen += peer.read_bytes(4);
+    seen.at(static_cast<std::size_t>(index)) = peer.read_bytes(4);
     if (index == 0) return;
     peer.send(ok("fine"));
     peer.read_to_end();
@@ -177,7 +179,7 @@ RawOrigin::Script closes_the_first_connection(std::string& seen) {
 }
 
 TEST_F(RetryTest, ABodyIsSentAgainIfItRewinds) {
-  std::string seen;
+  Bodies seen;
   RawOrigin origin(closes_the_first_connection(seen));
   run([&]() -> Task<void> {
     MemoryBody body(Bytes("data", 4));
@@ -188,11 +190,11 @@ TEST_F(RetryTest, ABodyIsSentAgainIfItRewinds) {
     EXPECT_EQ(outcome.body, "fine");
     EXPECT_EQ(request.trace.attempts, 2u);
   });
-  EXPECT_EQ(seen, "datadata");
+  EXPECT_EQ(seen, (Bodies{"data", "data"}));
 }
 
 TEST_F(RetryTest, ABodyThatIsGoneIsNot) {
-  std::string seen;
+  Bodies seen;
   RawOrigin origin(closes_the_first_connection(seen));
   run([&]() -> Task<void> {
     OnceBody body;
