@@ -3,6 +3,7 @@
 #include "app/download.hpp"
 #include "app/fetch_parts.hpp"
 #include "app/signals.hpp"
+#include "client/proxy_settings.hpp"
 #include "net/resolver.hpp"
 
 #include <cmath>
@@ -20,8 +21,10 @@ constexpr int kInterrupted = 130;
 constexpr std::uint64_t kItemBytesMax = std::uint64_t{64} << 20;
 constexpr std::uint64_t kHeldBytesMax = std::uint64_t{64} << 20;
 
-client::UrlFetcher::Options fetcher_options(const FetchCommand& command) {
+client::UrlFetcher::Options fetcher_options(const FetchCommand& command,
+                                            const client::ProxySettings* proxies) {
   client::UrlFetcher::Options options;
+  options.proxies = proxies;
   options.redirects_max = command.redirects_max;
   options.guarded = false;
   options.tls = {.ca_file = command.ca_file, .verify = !command.insecure};
@@ -40,9 +43,10 @@ endpoints::BatchLimits limits() {
 /// Everything that one run needs, on its io thread.
 class Session {
  public:
-  Session(const FetchCommand& command, FetchWork::Options options)
+  Session(const FetchCommand& command, const client::ProxySettings& proxies,
+          FetchWork::Options options)
       : command_(command),
-        fetcher_(client_, fetcher_options(command)),
+        fetcher_(client_, fetcher_options(command, &proxies)),
         work_({fetcher_, limits_}, held_, std::move(options), progress_) {}
 
   int run();
@@ -109,7 +113,12 @@ int Session::run() {
 }  // namespace
 
 int fetch(const FetchCommand& command) {
-  const net::TlsClient::Options tls = fetcher_options(command).tls;
+  const auto proxies = client::ProxySettings::from_environment();
+  if (!proxies) {
+    std::cerr << "millrace: " << proxies.error() << '\n';
+    return kUsageError;
+  }
+  const net::TlsClient::Options tls = fetcher_options(command, nullptr).tls;
   if (const auto trusted = net::TlsClient::make(tls); !trusted) {
     std::cerr << "millrace: --cacert: " << trusted.error() << '\n';
     return kUsageError;
@@ -130,7 +139,7 @@ int fetch(const FetchCommand& command) {
   if (command.urls.empty() && !command.quiet && ::isatty(STDIN_FILENO) == 1)
     std::cerr << "millrace: reading URLs from standard input, one per line\n";
   block_signals();
-  return Session(command, std::move(options)).run();
+  return Session(command, *proxies, std::move(options)).run();
 }
 
 }  // namespace millrace::app

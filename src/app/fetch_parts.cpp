@@ -118,8 +118,7 @@ Task<ResultPtr> FetchWork::run(ItemPtr item) {
     requests = result->attempts += requests;
     if (attempt == options_.retries) co_return result;
     const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
-    const double jitter = std::uniform_real_distribution<>()(random_);
-    const auto pause = retry_pause(item->method, *result, attempt, jitter, now);
+    const auto pause = retry_pause(item->method, *result, attempt, client::thread_random(), now);
     if (!pause) co_return result;
     result->body.clear();
     if (const auto slept = co_await sleep_for(*pause); !slept) {

@@ -12,7 +12,6 @@
 #include "endpoints/batch_line.hpp"
 #include "endpoints/batch_run.hpp"
 
-#include <random>
 #include <string>
 #include <vector>
 
@@ -71,7 +70,6 @@ class FetchWork final : public endpoints::BatchWork {
   const Options options_;
   Progress& progress_;
   FileNames names_;
-  std::minstd_rand random_{std::random_device{}()};
 };
 
 /// Lines to standard output.

@@ -83,8 +83,8 @@ TEST(FileName, TwoAreNeverTheSame) {
 
 struct Retries : testing::Test {
   std::optional<Duration> pause(Method method = Method::kGet, unsigned attempt = 0,
-                                double jitter = 1) {
-    return retry_pause(method, result, attempt, jitter, now);
+                                std::uint64_t random = 0) {
+    return retry_pause(method, result, attempt, random, now);
   }
   const std::chrono::sys_seconds now{seconds(784'111'777)};  // Sun, 06 Nov 1994 08:49:37 GMT
   HeldBytes held{1000};
@@ -117,10 +117,14 @@ TEST_F(Retries, OnlyWhatMayBeSentTwice) {
 
 TEST_F(Retries, PausesDoubleWithJitterUpToAMost) {
   result.status = 503;
-  EXPECT_EQ(pause(Method::kGet, 0, 1), kRetryPause);
-  EXPECT_EQ(pause(Method::kGet, 0, 0), kRetryPause / 2);
-  EXPECT_EQ(pause(Method::kGet, 3, 1), kRetryPause * 8);
-  EXPECT_EQ(pause(Method::kGet, 99, 1), kRetryPauseMax);
+  EXPECT_EQ(pause(Method::kGet, 0, 0), Duration::zero());
+  for (const auto& [attempt, most] : {std::pair(0U, Duration(std::chrono::milliseconds(500))),
+                                      std::pair(3U, Duration(seconds(4))),
+                                      std::pair(99U, Duration(seconds(30)))}) {
+    const auto range = static_cast<std::uint64_t>(most.count());
+    EXPECT_EQ(pause(Method::kGet, attempt, range), most);
+    EXPECT_EQ(pause(Method::kGet, attempt, range + 1), Duration::zero());
+  }
 }
 
 TEST_F(Retries, ServersMaySayWhen) {
@@ -132,13 +136,13 @@ TEST_F(Retries, ServersMaySayWhen) {
   result.fields.set(FieldId::kRetryAfter, "121");
   EXPECT_EQ(pause(), std::nullopt);
   result.fields.set(FieldId::kRetryAfter, "99999999999999999999");
-  EXPECT_EQ(pause(), kRetryPause);  // no number: as if nothing was said
+  EXPECT_EQ(pause(), std::nullopt);
   result.fields.set(FieldId::kRetryAfter, "Sun, 06 Nov 1994 08:49:40 GMT");
   EXPECT_EQ(pause(), seconds(3));
   result.fields.set(FieldId::kRetryAfter, "Sun, 06 Nov 1994 08:49:30 GMT");
   EXPECT_EQ(pause(), Duration::zero());
   result.fields.set(FieldId::kRetryAfter, "soon");
-  EXPECT_EQ(pause(), kRetryPause);
+  EXPECT_EQ(pause(), Duration::zero());
 }
 
 // --- ranges ---
