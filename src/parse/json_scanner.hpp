@@ -30,8 +30,8 @@ namespace millrace::parse {
 
 /// Where a text stopped being JSON, and why.
 struct JsonFault {
-  std::uint64_t offset =
-      0;  ///< of the byte in the stream, from 0; its length: the text is cut short
+  /// Of the byte in the stream, from 0; the stream's length: the text is cut short.
+  std::uint64_t offset = 0;
   std::string_view reason;  ///< static text: a sentence without a full stop
 
   friend bool operator==(const JsonFault&, const JsonFault&) = default;

@@ -19,8 +19,10 @@ constexpr std::size_t kPieceBytes = std::size_t{16} * 1024;
 
 /// Of an API: short members, a nested object, a list, some text.
 constexpr std::string_view kItem =
-    R"({"id":48213377,"name":"Ada Lovelace","email":"ada.lovelace@example.com","active":true,"score":97.25,)"
-    R"("tags":["analyst","founder","eu-west-1"],"address":{"street":"12 St James's Square","city":"London",)"
+    R"({"id":48213377,"name":"Ada Lovelace","email":"ada.lovelace@example.com","active":true,)"
+    R"("score":97.25,)"
+    R"("tags":["analyst","founder","eu-west-1"],"address":{"street":"12 St James's Square","city":)"
+    R"("London",)"
     R"("zip":null,"lat":51.507351,"lon":-0.127758},"created_at":"2024-03-18T09:41:27.113Z",)"
     R"("bio":"First of her kind: wrote the notes on the engine, \"Note G\" among them."})";
 

@@ -83,7 +83,8 @@ Values values_of(std::string_view path, std::string_view text) {
 }
 
 constexpr std::string_view kItems =
-    R"({"count": 3, "items": [ {"id":1,"tags":["a","b"]}, {"tags":[],"id" : {"n": [ 2 ]} } ,{"id":"x"}], "id":0})";
+    R"({"count": 3, "items": [ {"id":1,"tags":["a","b"]}, {"tags":[],"id" : {"n": [ 2 ]} } ,)"
+    R"({"id":"x"}], "id":0})";
 
 TEST(JsonSelect, TheWholeTextWithoutWhatIsAround) {
   EXPECT_EQ(values_of("", " [1 , 2]\n"), Values{"[1 , 2]"});
