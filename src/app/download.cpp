@@ -153,7 +153,7 @@ Result<void> Download::begin(const client::Response& response) {
   if (rest_ && status == 206) return begin_rest(response);
   if (rest_ && status == 416) return start_over();
   if (status == 206) return fail(Errc::kUpstreamBadMessage);  // a part that nobody asked for
-  wanted_ = status / 100 == 2;
+  wanted_ = status / 100 == 2 && !response.body_length().is_none();
   return wanted_ ? begin_new(response) : Result<void>{};
 }
 

@@ -334,6 +334,17 @@ class Files(CliTest):
         self.assertEqual((lines[0]["status"], self.files()), (404, {}))
         self.assertNotIn("file", lines[0])
 
+    def test_answers_without_a_body_replace_nothing(self):
+        (self.folder / "f").write_bytes(b"kept")
+        backend = self.backend(b"HTTP/1.1 204 No Content\r\n\r\n")
+        self.out(backend.url + "/f")
+        head = self.backend(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+        self.out(head.url + "/f", "--method", "HEAD")
+        self.assertEqual(self.files(), {"f": b"kept"})
+        empty = self.backend(answer(b""))
+        self.out(empty.url + "/f")
+        self.assertEqual(self.files(), {"f": b""})
+
     def test_links_are_not_followed(self):
         outside = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
         (outside / "kept").write_bytes(b"kept")
