@@ -83,6 +83,9 @@ Task<void> Session::fetch_all() {
   helpers.spawn(progress_.run());
   endpoints::BatchRun batch(source_, work_, lines_, command_.parallel);
   outcome_ = co_await in_scope(stop_, batch.run());
+  // Who interrupts us does not wait for a reader who does not read.
+  const Result<void> written = co_await in_scope(stop_, output_.finish());
+  if (outcome_) outcome_ = written;
   helpers.cancel();
   co_await helpers.join();
   client_.close_idle();
@@ -118,10 +121,13 @@ int fetch(const FetchCommand& command) {
     std::cerr << "millrace: " << proxies.error() << '\n';
     return kUsageError;
   }
-  const net::TlsClient::Options tls = fetcher_options(command, nullptr).tls;
-  if (const auto trusted = net::TlsClient::make(tls); !trusted) {
-    std::cerr << "millrace: --cacert: " << trusted.error() << '\n';
-    return kUsageError;
+  // Loading the system's authorities takes longer than most fetches: not before it is needed.
+  if (!command.ca_file.empty()) {
+    const auto trusted = net::TlsClient::make(fetcher_options(command, nullptr).tls);
+    if (!trusted) {
+      std::cerr << "millrace: --cacert: " << trusted.error() << '\n';
+      return kUsageError;
+    }
   }
   FetchWork::Options options{.retries = command.retries, .folder = -1, .folder_name = {}};
   OwnFd folder;

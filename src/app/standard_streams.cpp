@@ -1,5 +1,7 @@
 #include "app/standard_streams.hpp"
 
+#include "runtime/io_thread.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -88,12 +90,40 @@ Task<Result<std::optional<std::string>>> StandardInput::line(std::size_t bytes_m
   }
 }
 
+StandardOutput::StandardOutput(Offload& pool)
+    : pool_(pool), terminal_(::isatty(STDOUT_FILENO) == 1) {}
+
 Task<Result<void>> StandardOutput::write(Bytes bytes) {
-  const std::string_view text(bytes.data(), bytes.size());
-  Result<Result<void>> done =
-      co_await pool_.run(0, [text](const CancelToken& stop) { return write_all(text, stop); });
-  if (!done) co_return fail(done.error());
-  co_return *done;
+  while (outcome_ && held_.size() >= kHeldBytesMax) {
+    room_.reset();
+    if (const auto woken = co_await room_.wait(); !woken) co_return woken;
+  }
+  if (!outcome_) co_return outcome_;
+  held_.append(bytes.data(), bytes.size());
+  if (pumps_.size() == 0) pumps_.spawn(pump());
+  if (terminal_) co_return co_await finish();
+  co_return Result<void>{};
+}
+
+Task<Result<void>> StandardOutput::finish() {
+  co_await pumps_.join();
+  co_return outcome_;
+}
+
+Task<void> StandardOutput::pump() {
+  while (outcome_ && !held_.empty()) {
+    if (!terminal_ && held_.size() < kHeldBytesMax / 4) (void)co_await sleep_for(kGatherTime);
+    writing_.swap(held_);
+    room_.set();
+    const Result<Result<void>> done = co_await pool_.run(
+        0, [text = std::string_view(writing_)](const CancelToken& stop) {
+          return write_all(text, stop);
+        });
+    writing_.clear();
+    outcome_ = done ? *done : Result<void>(fail(done.error()));
+  }
+  held_.clear();
+  room_.set();
 }
 
 }  // namespace millrace::app

@@ -7,7 +7,10 @@
 
 #include "millrace/exchange.hpp"
 #include "runtime/offload.hpp"
+#include "runtime/task_group.hpp"
 
+#include <chrono>
+#include <cstddef>
 #include <optional>
 #include <string>
 
@@ -29,14 +32,31 @@ class StandardInput {
   bool ended_ = false;
 };
 
+/// What is written is gathered for a moment, so that a thread is woken for many lines and not for
+/// each. To a terminal it goes at once.
 class StandardOutput {
  public:
-  explicit StandardOutput(Offload& pool) noexcept : pool_(pool) {}
-  /// All of it. Errors: kClientGone where nobody reads any more, kIo, the scope's.
+  /// Held at most while the other side does not read; over that write() waits.
+  static constexpr std::size_t kHeldBytesMax = 256 * 1024;
+  static constexpr auto kGatherTime = std::chrono::milliseconds(2);
+
+  explicit StandardOutput(Offload& pool);
+  /// Takes all of it. Errors, also those of earlier writes: kClientGone where nobody reads any
+  /// more, kIo; the scope's.
   [[nodiscard]] Task<Result<void>> write(Bytes bytes);
+  /// Until everything is written. Must be awaited before it dies. Errors: as write().
+  [[nodiscard]] Task<Result<void>> finish();
 
  private:
+  [[nodiscard]] Task<void> pump();
+
   Offload& pool_;
+  const bool terminal_;
+  std::string held_;
+  std::string writing_;
+  Event room_;
+  TaskGroup pumps_;
+  Result<void> outcome_;
 };
 
 }  // namespace millrace::app

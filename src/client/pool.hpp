@@ -56,8 +56,8 @@ class Connection final : public h1::ClientConnection,
 class Pool final : TurnHook {
  public:
   struct Options {
-    /// Kept per origin and io thread. A Python worker has rarely more than a few dozen.
-    std::size_t idle_per_origin_max = 64;
+    /// Kept per origin and io thread: as many as may be in use at once, or bursts would dial anew.
+    std::size_t idle_per_origin_max = 256;
     /// Kept per io thread, for all origins together: descriptors are what it costs.
     std::size_t idle_max = 1024;
     /// How long a connection may have been idle for a request that can be sent again, while it is

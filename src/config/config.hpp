@@ -202,7 +202,7 @@ struct UpstreamTls {
 
 /// Idle connections kept for the next request.
 struct KeepAlive {
-  std::uint32_t idle_max = 64;        ///< per target and io thread; 0: none are kept
+  std::uint32_t idle_max = 256;       ///< per target and io thread; 0: none are kept
   milliseconds idle_timeout{60'000};  ///< the peer's own close time, once known, comes first
   friend bool operator==(const KeepAlive&, const KeepAlive&) = default;
 };

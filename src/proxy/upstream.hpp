@@ -32,7 +32,7 @@ class Upstream {
     std::string host_name;  ///< for HostPolicy::kName
     client::Timeouts timeouts;
     /// Idle connections kept per target and io thread, and for how long at most.
-    std::size_t idle_max = 64;
+    std::size_t idle_max = 256;
     Duration idle_age_max = std::chrono::seconds(60);
     /// For the whole exchange, body included: 504. None by default: streams may last.
     Duration total = Duration::max();
