@@ -100,7 +100,9 @@ class ClientExchange {
   /// The peer has said that it did nothing with the request (RFC 9113 section 8.7): it may be sent
   /// again, whatever its method.
   [[nodiscard]] bool refused() const noexcept { return refused_; }
-  /// The same, and why: it wants HTTP/1.1 for this one (RFC 9113 section 7).
+  /// The peer has ended this exchange alone, and not its connection.
+  [[nodiscard]] bool peer_reset() const noexcept { return peer_reset_; }
+  /// Refused, and why: it wants HTTP/1.1 for this one (RFC 9113 section 7).
   [[nodiscard]] bool wants_http1() const noexcept { return wants_http1_; }
 
  protected:
@@ -116,6 +118,7 @@ class ClientExchange {
   bool body_touched_ = false;
   bool refused_ = false;
   bool wants_http1_ = false;
+  bool peer_reset_ = false;
 };
 
 struct GiveBack {

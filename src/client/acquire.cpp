@@ -11,11 +11,26 @@ Task<Result<Semaphore::Permit>> take_permit(Semaphore& semaphore) {
   co_return co_await semaphore.acquire();
 }
 
-Task<Result<void>> wait_in(StreamQueue& queue) {
-  co_return co_await queue.wait();
+Task<Result<void>> wait_in(StreamQueue& queue, bool first) {
+  co_return co_await queue.wait(first);
 }
 
 }  // namespace
+
+/// Counts a dial whose connection others wait for.
+class Client::SharedDial {
+ public:
+  explicit SharedDial(Origin& origin) noexcept : origin_(&origin) { ++origin.shared_dials_; }
+  SharedDial(const SharedDial&) = delete;
+  SharedDial& operator=(const SharedDial&) = delete;
+  ~SharedDial() { end(); }
+  void end() noexcept {
+    if (Origin* origin = std::exchange(origin_, nullptr)) --origin->shared_dials_;
+  }
+
+ private:
+  Origin* origin_;
+};
 
 Task<Result<std::vector<net::SocketAddress>>> Client::addresses_of(const Origin& origin,
                                                                    Trace& trace) {
@@ -123,11 +138,13 @@ Task<Result<Semaphore::Permit>> Client::permit(Semaphore& semaphore, Request& re
   co_return taken;
 }
 
-Task<Result<void>> Client::wait_for_stream(Request& request) {
+Task<Result<void>> Client::wait_for_stream(Request& request, Turn& turn) {
   StreamQueue& queue = request.origin->streams_;
-  if (queue.size() >= options_.waiting_per_origin_max) co_return fail(Errc::kQueueFull);
-  DeadlineScope limit(Errc::kQueueTimeout, request.timeouts.queue);
-  const Result<void> woken = co_await in_scope(limit.scope(), wait_in(queue));
+  if (!turn.limit && queue.size() >= options_.waiting_per_origin_max)
+    co_return fail(Errc::kQueueFull);
+  const bool again = turn.limit.has_value();
+  if (!again) turn.limit.emplace(Errc::kQueueTimeout, request.timeouts.queue);
+  const Result<void> woken = co_await in_scope(turn.limit->scope(), wait_in(queue, again));
   request.trace.timings.end(Phase::kQueue);
   co_return woken;
 }
@@ -137,19 +154,21 @@ Task<Result<void>> Client::wait_for_stream(Request& request) {
 ExchangePtr Client::open_stream(Multiplexed& connection, Request& request) {
   request.trace.target = connection.target();
   request.trace.reused = connection.http().opened() != 0;
+  if (request.trace.reused) pool_.count_reuse();
   return connection.http().open();
 }
 
 // Whoever waits for the same gets what this dial comes to: a stream, or its failure.
 Task<Result<ExchangePtr>> Client::dial_shared(Request& request) {
   const OriginPtr origin = request.origin;
-  ++origin->shared_dials_;
+  SharedDial dialling(*origin);
   Result<Opened> opened = co_await open(request);
-  --origin->shared_dials_;
+  dialling.end();
   if (!opened) {
     const Error error = opened.error();
-    // What befell this request alone, its deadline or its client's end, is no answer for others.
-    if (error.info().fault == Fault::kUpstream)
+    // What befell this request alone, its deadline or its client's end, is no answer for others;
+    // nor is one dial too many while there are connections.
+    if (error.info().fault == Fault::kUpstream && origin->shared_.empty())
       origin->streams_.wake(SIZE_MAX, fail(error));
     else
       origin->streams_.wake(1);
@@ -157,8 +176,11 @@ Task<Result<ExchangePtr>> Client::dial_shared(Request& request) {
   }
   origin->streams_.wake(SIZE_MAX);
   request.trace.reused = false;
-  if (opened->shared == nullptr) co_return ExchangePtr(opened->own.release());
-  co_return open_stream(*opened->shared, request);
+  if (opened->shared != nullptr) co_return open_stream(*opened->shared, request);
+  Result<Semaphore::Permit> permitted = co_await permit(origin->exchanges_, request);
+  if (!permitted) co_return fail(permitted.error());
+  opened->own->hold(std::move(*permitted));
+  co_return ExchangePtr(opened->own.release());
 }
 
 Task<Result<ExchangePtr>> Client::acquire_own(Request& request, Want want) {
@@ -180,13 +202,24 @@ Task<Result<ExchangePtr>> Client::acquire_own(Request& request, Want want) {
 }
 
 Task<Result<ExchangePtr>> Client::acquire(Request& request, Want want) {
-  Origin& origin = *request.origin;
-  while (origin.may_share()) {
-    if (Multiplexed* connection = pool_.find_shared(origin))
-      co_return open_stream(*connection, request);
-    if (pool_.may_share_more(origin)) co_return co_await dial_shared(request);
-    if (const auto woken = co_await wait_for_stream(request); !woken)
+  const OriginPtr origin = request.origin;
+  Turn turn;
+  // Who comes later waits behind those who wait.
+  bool may_try = origin->streams_.size() == 0;
+  while (origin->may_share()) {
+    if (may_try) {
+      if (Multiplexed* connection = pool_.find_shared(*origin))
+        co_return open_stream(*connection, request);
+      if (pool_.may_share_more(*origin)) {
+        Result<ExchangePtr> dialled = co_await dial_shared(request);
+        if (dialled || dialled.error().info().fault != Fault::kUpstream ||
+            origin->shared_.empty())
+          co_return dialled;
+      }
+    }
+    if (const auto woken = co_await wait_for_stream(request, turn); !woken)
       co_return fail(woken.error());
+    may_try = true;
   }
   co_return co_await acquire_own(request, want);
 }

@@ -75,7 +75,7 @@ Client::Client(net::Resolver& resolver, Options options)
       pool_(options_.pool) {}
 
 Client::~Client() {
-  pool_.clear();
+  pool_.destroy();
   assert(origins_.empty() && "a Client outlives its responses and origins");
 }
 
@@ -91,7 +91,7 @@ std::expected<OriginPtr, std::string> Client::origin(const OriginSpec& spec) {
   net::TlsClient* tls = nullptr;
   if (spec.tls || (spec.proxy && spec.proxy->tls)) {
     net::TlsClient::Options wanted = spec.tls_options;
-    wanted.alpn = alpn_of(spec.http);
+    wanted.alpn = spec.tls ? alpn_of(spec.http) : net::TlsClient::Options::Alpn::kHttp1;
     const auto made = std::ranges::find(tls_, wanted, &decltype(tls_)::value_type::first);
     if (made != tls_.end()) {
       tls = made->second.get();
@@ -142,7 +142,7 @@ bool Client::prepare_resend(const ClientExchange& failed, Request& request, cons
                             bool unsent, unsigned resends) {
   const bool refused = failed.refused() && resends < kRefusalsMax;
   const bool race = request.trace.reused && is_keep_alive_race(error) && resends == 0 &&
-                    !failed.answered() && (unsent || http::is_idempotent(request.method));
+                    !failed.answered() && !failed.peer_reset() && (unsent || http::is_idempotent(request.method));
   if (!refused && !race) return false;
   if (has_body(request) && failed.body_touched() && !request.body->rewind()) return false;
   if (!failed.wants_http1()) return true;

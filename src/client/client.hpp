@@ -30,6 +30,7 @@
 #include <expected>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace millrace::client {
@@ -95,11 +96,17 @@ class Client {
     kResendable  ///< any
   };
 
+  class SharedDial;
+  /// One request's place in the queue for a stream.
+  struct Turn {
+    std::optional<DeadlineScope> limit;  ///< once it has waited
+  };
+
   Task<Result<Response>> fetch_once(Request& request);
   Task<Result<ExchangePtr>> acquire(Request& request, Want want);
   Task<Result<ExchangePtr>> acquire_own(Request& request, Want want);
   Task<Result<ExchangePtr>> dial_shared(Request& request);
-  Task<Result<void>> wait_for_stream(Request& request);
+  Task<Result<void>> wait_for_stream(Request& request, Turn& turn);
   Task<Result<Semaphore::Permit>> permit(Semaphore& semaphore, Request& request);
   [[nodiscard]] ExchangePtr open_stream(Multiplexed& connection, Request& request);
   Task<Result<Opened>> open(Request& request);

@@ -29,8 +29,12 @@ class CloseTimes {
     next_ = (next_ + 1) % seen_.size();
     count_ = std::min(count_ + 1, seen_.size());
   }
-  /// A connection was idle for `idle`, and open at the end.
-  void open_after(Duration idle) noexcept { open_ = std::max(open_, idle); }
+  /// A connection was idle for `idle`, and open at the end. Longer than what was seen is as good as
+  /// a close at that time: or a restart would never be forgotten where connections are kept long.
+  void open_after(Duration idle) noexcept {
+    open_ = std::max(open_, idle);
+    if (count_ != 0 && idle > shortest()) closed_after(idle);
+  }
 
   /// How old an idle connection may be to be used, where `unknown` is the answer without
   /// experience.

@@ -18,12 +18,16 @@ Multiplexed::Multiplexed(Pool& pool, OriginPtr origin, net::Stream stream,
 
 void Multiplexed::connection_changed(h2::ClientConnection& connection) noexcept {
   if (over_) return;
-  origin_->streams_.wake(connection.takes_streams() ? connection.room() : SIZE_MAX);
+  const bool takes = connection.takes_streams();
+  if (!takes) pool_.shared_full(*this);
+  origin_->streams_.wake(takes ? connection.room() : SIZE_MAX);
   if (connection.is_over()) {
     over_ = true;
     return pool_.shared_ended(*this);
   }
-  if (connection.streams() == 0)
+  if (connection.streams() != 0) return idle_limit_.disarm();
+  if (open_.is_wanted()) return connection.close_gracefully();
+  if (!idle_limit_.armed())
     IoThread::current().arm(idle_limit_,
                             std::min(pool_.options().granted_max, origin_->idle_age_max_));
 }

@@ -76,13 +76,16 @@ class StreamQueue {
  public:
   class Wait final : public QueuedWaiter {
    public:
-    explicit Wait(StreamQueue& q) noexcept : queue_(q) {}
+    Wait(StreamQueue& q, bool first) noexcept : queue_(q), first_(first) {}
     bool await_ready() const noexcept { return false; }
     template <class P>
     bool await_suspend(std::coroutine_handle<P> h) noexcept {
       if (!suspend(h)) return false;
       ++queue_.size_;
-      queue_.list_.push(*this);
+      if (first_)
+        queue_.list_.push_front(*this);
+      else
+        queue_.list_.push(*this);
       return true;
     }
     /// Look again; or the dial that was waited for has failed.
@@ -98,10 +101,12 @@ class StreamQueue {
       unlink();
     }
     StreamQueue& queue_;
+    const bool first_;
     Result<void> outcome_;
   };
 
-  [[nodiscard]] Wait wait() noexcept { return Wait(*this); }
+  /// `first`: it has waited before, and what it was woken for was gone.
+  [[nodiscard]] Wait wait(bool first) noexcept { return {*this, first}; }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   /// The first `count` look again.
   void wake(std::size_t count, const Result<void>& outcome = {}) noexcept {

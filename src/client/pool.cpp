@@ -95,8 +95,7 @@ std::unique_ptr<Connection> Pool::take(Origin& origin, bool resendable) {
     unlist(freshest);
     freshest.stream().descriptor().unwatch(Direction::kRead, freshest);
     freshest.stream().clear_deadline(Direction::kRead);
-    ++stats_.reused;
-    metrics::add(metrics::Metric::kUpstreamConnectionsReused);
+    count_reuse();
     return std::unique_ptr<Connection>(&freshest);
   }
   return nullptr;
@@ -105,7 +104,7 @@ std::unique_ptr<Connection> Pool::take(Origin& origin, bool resendable) {
 void Pool::give_back(std::unique_ptr<Connection> connection) {
   if (!connection->reusable() || !connection->drained()) return;
   const TimePoint now = Clock::now();
-  if (now > connection->expires_) return;
+  if (now > connection->expires_ || connection->open_.is_wanted()) return;
   if (const Duration granted = granted_by(connection->fields()); granted >= Duration::zero())
     connection->granted_ = granted;
   if (watch_limit(*connection) <= Duration::zero()) return;
@@ -151,10 +150,22 @@ void Pool::idle_event(Connection& connection) noexcept {
 }
 
 bool Pool::evict_one() noexcept {
-  if (oldest_.empty()) return false;
+  if (!oldest_.empty()) {
+    ++stats_.evicted;
+    discard(oldest_.front());
+    return true;
+  }
+  const auto idle = std::ranges::find_if(
+      shared_, [](Multiplexed& connection) { return connection.http().streams() == 0; });
+  if (idle == shared_.end()) return false;
   ++stats_.evicted;
-  discard(oldest_.front());
+  idle->http().close_gracefully();
   return true;
+}
+
+void Pool::count_reuse() noexcept {
+  ++stats_.reused;
+  metrics::add(metrics::Metric::kUpstreamConnectionsReused);
 }
 
 // --- HTTP/2 ---
@@ -180,12 +191,16 @@ void Pool::add_shared(std::unique_ptr<Multiplexed> connection) noexcept {
   ++stats_.shared;
 }
 
-// It may be on the stack.
-void Pool::shared_ended(Multiplexed& connection) noexcept {
+// It ends, or will with its last stream: its place in the origin's count is free.
+void Pool::shared_full(Multiplexed& connection) noexcept {
   if (!connection.SharedHook::is_linked()) return;
   connection.SharedHook::unlink();
-  connection.OldestHook::unlink();
   --connection.origin().shared_count_;
+}
+
+// It may be on the stack.
+void Pool::shared_ended(Multiplexed& connection) noexcept {
+  connection.OldestHook::unlink();
   --stats_.shared;
   doomed_shared_.push_back(connection);
   IoThread::current().at_end_of_turn(*this);
@@ -199,28 +214,31 @@ void Pool::end_of_turn() noexcept {
 }
 
 void Pool::clear() noexcept {
+  while (!oldest_.empty()) discard(oldest_.front());
+  for (auto at = shared_.begin(); at != shared_.end();) (at++)->http().close_gracefully();
+  end_of_turn();
+}
+
+void Pool::destroy() noexcept {
   while (!oldest_.empty()) {
     Connection& connection = oldest_.front();
     unlist(connection);
     connection.stream().descriptor().unwatch(Direction::kRead, connection);
     doomed_.push_back(connection);
   }
-  for (auto at = shared_.begin(); at != shared_.end();) (at++)->http().close_gracefully();
-  doomed_.clear_and_dispose(std::default_delete<Connection>());
+  while (!shared_.empty()) {
+    Multiplexed& connection = shared_.front();
+    connection.over_ = true;
+    shared_full(connection);
+    connection.OldestHook::unlink();
+    --stats_.shared;
+    doomed_shared_.push_back(connection);
+  }
+  end_of_turn();
 }
 
 Pool::~Pool() {
-  clear();
-  end_of_turn();
-  // Without an io thread nothing has said goodbye.
-  while (!shared_.empty()) {
-    Multiplexed& connection = shared_.front();
-    connection.OldestHook::unlink();
-    connection.SharedHook::unlink();
-    --connection.origin().shared_count_;
-    connection.over_ = true;
-    delete &connection;
-  }
+  destroy();
 }
 
 }  // namespace millrace::client

@@ -99,16 +99,21 @@ class Pool final : TurnHook {
 
   /// An HTTP/2 connection with room; nullptr: none.
   [[nodiscard]] Multiplexed* find_shared(Origin& origin) noexcept;
+  /// One more stream on a connection that had served before.
+  void count_reuse() noexcept;
   /// May one more be dialled? Never two at a time.
   [[nodiscard]] bool may_share_more(const Origin& origin) const noexcept {
     return origin.shared_dials_ == 0 && origin.shared_count_ < options_.shared_per_origin_max;
   }
   void add_shared(std::unique_ptr<Multiplexed> connection) noexcept;
 
-  /// Closes the connection that has been idle for longest. False: there is none.
+  /// Closes a connection that has been idle for long. False: there is none.
   bool evict_one() noexcept;
-  /// Closes every idle connection, and those of HTTP/2 once their streams have ended.
+  /// Closes every idle connection, and those of HTTP/2 once their streams have ended. On the io
+  /// thread.
   void clear() noexcept;
+  /// Closes what there is, without a word: nobody uses any of it. Anywhere.
+  void destroy() noexcept;
   /// When a connection made now should no longer be used.
   [[nodiscard]] TimePoint expiry() noexcept;
   [[nodiscard]] const Options& options() const noexcept { return options_; }
@@ -118,6 +123,7 @@ class Pool final : TurnHook {
   friend Connection;
   friend Multiplexed;
   void end_of_turn() noexcept override;
+  void shared_full(Multiplexed& connection) noexcept;
   void shared_ended(Multiplexed& connection) noexcept;
   [[nodiscard]] Duration age_limit(const Connection& connection, bool resendable) const noexcept;
   [[nodiscard]] Duration watch_limit(const Connection& connection) const noexcept;

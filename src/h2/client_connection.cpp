@@ -62,6 +62,10 @@ void ClientConnection::submit_settings() {
 
 // --- streams ---
 
+bool ClientConnection::takes_streams() const noexcept {
+  return !goaway_ && !dead_ && ::nghttp2_session_check_request_allowed(raw()) != 0;
+}
+
 std::size_t ClientConnection::room() const noexcept {
   if (!takes_streams()) return 0;
   const std::size_t allowed =
@@ -78,7 +82,7 @@ ExchangePtr ClientConnection::open() {
   ++held_;
   ++opened_;
   const TimePoint now = IoThread::current().coarse_now();
-  if (opened_ > 1 && now - heard_at_ > options_.ping_on_reuse_after) ping();
+  if (opened_ > 1 && streams_count_ == 1 && now - heard_at_ > options_.ping_on_reuse_after) ping();
   if (!silence_.armed()) IoThread::current().arm(silence_, options_.ping_after);
   return ExchangePtr(stream);
 }
@@ -104,7 +108,10 @@ void ClientConnection::close_gracefully() noexcept {
   if (dead_ || goaway_) return;
   goaway_ = true;
   ::nghttp2_submit_goaway(raw(), NGHTTP2_FLAG_NONE, 0, NGHTTP2_NO_ERROR, nullptr, 0);
-  if (held_ != 0) return queued();
+  if (held_ != 0) {
+    queued();
+    return host_.connection_changed(*this);
+  }
   output_.flush();
   end(Errc::kUpstreamClosed);
 }
@@ -139,12 +146,12 @@ void ClientConnection::Ender::end_of_turn() noexcept {
 void ClientConnection::ping() noexcept {
   if (std::exchange(pinged_, true)) return;
   ::nghttp2_submit_ping(raw(), NGHTTP2_FLAG_NONE, nullptr);
-  IoThread::current().arm(silence_, options_.ping_patience);
+  silence_.disarm();  // its time begins when it is sent
   queued();
 }
 
 void ClientConnection::silent() noexcept {
-  if (pinged_) return end(Errc::kUpstreamIdleTimeout);
+  if (pinged_) return end(Errc::kUpstreamReset);  // dead for long, maybe: as good as closed
   if (streams_count_ != 0) ping();  // else nobody waits
 }
 
@@ -170,7 +177,13 @@ void ClientConnection::descriptor_ready() noexcept {
   do {
     if (!read_some()) return;
   } while (stream_.has_pending() && --rounds != 0);
+  // What TLS holds makes no event: it is read once others had their turn.
+  if (stream_.has_pending()) return IoThread::current().at_end_of_turn(reader_);
   stream_.descriptor().watch(Direction::kRead, *this);
+}
+
+void ClientConnection::Reader::end_of_turn() noexcept {
+  if (!connection.dead_) connection.descriptor_ready();
 }
 
 void ClientConnection::feed(std::string_view bytes) {
@@ -194,7 +207,7 @@ void ClientConnection::spend(double tokens) noexcept {
 }
 
 int ClientConnection::on_begin_frame(const nghttp2_frame_hd& head) {
-  if (head.type == NGHTTP2_HEADERS) return 0;
+  if (head.type == NGHTTP2_HEADERS && find(head.stream_id) != nullptr) return 0;
   if (head.type == NGHTTP2_DATA) {
     if (head.length != 0) {
       frames_.earn(static_cast<double>(head.length) / kBytesPerToken);
@@ -258,6 +271,8 @@ int ClientConnection::on_stream_close(std::int32_t stream_id, std::uint32_t h2_e
 // --- writing ---
 
 int ClientConnection::on_frame_sent(const nghttp2_frame& frame) {
+  if (frame.hd.type == NGHTTP2_PING && (frame.hd.flags & NGHTTP2_FLAG_ACK) == 0)
+    IoThread::current().arm(silence_, options_.ping_patience);
   if (frame.hd.stream_id == 0 || (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;
   if (frame.hd.type != NGHTTP2_DATA && frame.hd.type != NGHTTP2_HEADERS) return 0;
   if (ClientStream* stream = find(frame.hd.stream_id)) stream->sent();

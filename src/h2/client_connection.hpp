@@ -38,9 +38,9 @@ class ClientConnection final : net::OutputSource, ReadyWatcher, Cancellable {
     /// Streams wait and nothing came for so long: PING. gRPC servers take offence at more than a
     /// few of them without data.
     Duration ping_after = std::chrono::seconds(45);
-    /// A stream opened after so much silence brings a PING along: the peer may be long gone.
+    /// A stream opened alone after so much silence brings a PING along: the peer may be long gone.
     Duration ping_on_reuse_after = std::chrono::seconds(5);
-    /// No byte came for so long after a PING: the connection is dead.
+    /// No byte came for so long after a PING was sent: the connection is dead.
     Duration ping_patience = std::chrono::seconds(5);
     /// At once, whatever the peer allows.
     std::size_t streams_max = 256;
@@ -63,7 +63,7 @@ class ClientConnection final : net::OutputSource, ReadyWatcher, Cancellable {
   ~ClientConnection();
 
   /// Neither side has said goodbye.
-  [[nodiscard]] bool takes_streams() const noexcept { return !goaway_ && !dead_; }
+  [[nodiscard]] bool takes_streams() const noexcept;
   /// For so many more streams.
   [[nodiscard]] std::size_t room() const noexcept;
   /// Streams that somebody has, or that are not closed yet.
@@ -120,6 +120,12 @@ class ClientConnection final : net::OutputSource, ReadyWatcher, Cancellable {
     ClientConnection& connection;
   };
 
+  struct Reader final : TurnHook {
+    explicit Reader(ClientConnection& c) noexcept : connection(c) {}
+    void end_of_turn() noexcept override;
+    ClientConnection& connection;
+  };
+
   void descriptor_ready() noexcept override;  // something to read
   void cancel() noexcept override { end(Errc::kUpstreamReset); }  // writing failed
   bool refill(ByteBuffer& to) noexcept override;
@@ -147,6 +153,7 @@ class ClientConnection final : net::OutputSource, ReadyWatcher, Cancellable {
   Silence silence_{*this};
   Closer closer_{*this};
   Ender ender_{*this};
+  Reader reader_{*this};
   ByteBuffer* batch_ = nullptr;  // while refilling
   TimePoint heard_at_;
   std::size_t streams_count_ = 0;

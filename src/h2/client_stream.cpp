@@ -41,6 +41,8 @@ Result<void> ClientStream::send(const OutgoingRequest& request, const ExchangeTi
     left_to_send_ = length.bytes;
     source_ = request.body;
     sender_.spawn(send_body(*request.body));
+  } else {
+    IoThread::current().arm(send_limit_, connection_.options().write_stall);
   }
   connection_.queued();
   return {};
@@ -55,11 +57,14 @@ Task<void> ClientStream::send_body(BodySource& source) {
     if (piece->empty()) break;
     if (length_known_ && piece->size() > left_to_send_) co_return fail_sending(Errc::kInternal);
     left_to_send_ -= length_known_ ? piece->size() : 0;
-    if (const auto ok = co_await send_piece(*piece); !ok) co_return fail_sending(ok.error());
+    const Result<void> sent = co_await send_piece(*piece);
     if (!alive()) co_return;
+    if (!sent) co_return fail_sending(sent.error());
   }
   if (left_to_send_ != 0) co_return fail_sending(Errc::kBodyTruncated);
   source_ended_ = true;
+  if (sent_at_ == TimePoint{})
+    IoThread::current().arm(send_limit_, connection_.options().write_stall);
   resume();
 }
 
@@ -126,6 +131,7 @@ void ClientStream::arm_first_byte() noexcept {
 
 void ClientStream::sent() noexcept {
   sent_at_ = Clock::now();
+  send_limit_.disarm();
   arm_first_byte();
 }
 
@@ -257,14 +263,16 @@ void ClientStream::ReadLimit::expired() noexcept {
 
 void ClientStream::break_off(Error error, std::uint32_t h2_error) noexcept {
   if (!error_.is(Errc::kCount_)) return;
-  error_ = error;
+  if (!body_ended_) error_ = error;  // an answer that is whole stays so
   reset_stream(h2_error);
   sender_.cancel();
   changed_.set();
 }
 
+// Once: a second one, before the request has gone out, would be for a stream that the peer does not
+// know, which ends the connection (RFC 9113 section 6.4).
 void ClientStream::reset_stream(std::uint32_t h2_error) noexcept {
-  if (!alive()) return;
+  if (!alive() || std::exchange(reset_, true)) return;
   ::nghttp2_submit_rst_stream(connection_.raw(), NGHTTP2_FLAG_NONE, id_, h2_error);
   connection_.queued();
 }
@@ -275,6 +283,7 @@ bool ClientStream::closed(std::uint32_t h2_error) noexcept {
   send_limit_.disarm();
   wants_http1_ = h2_error == NGHTTP2_HTTP_1_1_REQUIRED && !answered_;
   if ((h2_error == NGHTTP2_REFUSED_STREAM && !answered_) || wants_http1_) refused_ = true;
+  peer_reset_ = !refused_;
   if (!body_ended_ && error_.is(Errc::kCount_))
     error_ = head_done_ && h2_error == NGHTTP2_NO_ERROR ? Errc::kUpstreamTruncated
                                                         : Errc::kUpstreamReset;

@@ -129,6 +129,7 @@ class ClientStream final : public ClientExchange,
   bool body_ended_ = false;
   bool closed_ = false;     // nghttp2 knows the stream no longer
   bool abandoned_ = false;  // given back
+  bool reset_ = false;      // by us
 };
 
 }  // namespace millrace::h2

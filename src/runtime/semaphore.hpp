@@ -34,6 +34,10 @@ class Semaphore {
       if (Semaphore* s = std::exchange(semaphore_, nullptr)) s->release();
     }
     [[nodiscard]] explicit operator bool() const noexcept { return semaphore_ != nullptr; }
+    /// Somebody waits for one.
+    [[nodiscard]] bool is_wanted() const noexcept {
+      return semaphore_ != nullptr && semaphore_->waiting() != 0;
+    }
 
    private:
     Semaphore* semaphore_ = nullptr;

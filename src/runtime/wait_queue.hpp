@@ -24,6 +24,7 @@ class WaitQueue {
   WaitQueue& operator=(const WaitQueue&) = delete;
 
   void push(QueuedWaiter& waiter) noexcept { list_.push_back(waiter); }
+  void push_front(QueuedWaiter& waiter) noexcept { list_.push_front(waiter); }
   [[nodiscard]] bool empty() const noexcept { return list_.empty(); }
   /// The oldest waiter, taken out of the queue and not woken; nullptr when there is none.
   QueuedWaiter* pop() noexcept {

@@ -1,5 +1,5 @@
-// An HTTP/2 origin made of frames, on one connection of a RawOrigin: blocking, and exactly what the
-// test says.
+// An HTTP/2 origin made of frames, on one connection of a RawOrigin or on TLS over it: blocking, and
+// exactly what the test says.
 #pragma once
 
 #include "support/frames.hpp"
@@ -16,22 +16,24 @@ namespace millrace::test {
 class FramePeer {
  public:
   /// Reads the client's preface and says our SETTINGS.
-  explicit FramePeer(RawOrigin::Peer& peer, std::string_view settings = {}) : peer_(peer) {
-    alive_ = peer_.read_bytes(kPreface.size()) == kPreface;
+  template <class Transport>
+  explicit FramePeer(Transport& peer, std::string_view settings = {})
+      : read_([&peer](std::size_t n) { return peer.read_bytes(n); }),
+        send_([&peer](std::string_view bytes) { return peer.send(bytes); }) {
+    read_(kPreface.size());
     send(frame(NGHTTP2_SETTINGS, 0, 0, settings));
   }
 
-  bool send(std::string_view bytes) { return peer_.send(bytes); }
-  [[nodiscard]] bool alive() const { return alive_; }
+  bool send(std::string_view bytes) { return send_(bytes); }
 
   /// The next frame; nullopt when the client has closed. Acknowledges SETTINGS and PING.
   std::optional<Frame> next() {
-    const std::string head = peer_.read_bytes(9);
+    const std::string head = read_(9);
     if (head.size() < 9) return std::nullopt;
     const auto byte = [&head](std::size_t i) { return static_cast<std::uint8_t>(head[i]); };
     Frame f{.type = byte(3), .flags = byte(4), .stream = 0, .payload = {}};
     for (std::size_t i = 5; i < 9; ++i) f.stream = f.stream << 8 | byte(i);
-    f.payload = peer_.read_bytes(static_cast<std::size_t>(byte(0)) << 16 | byte(1) << 8 | byte(2));
+    f.payload = read_(static_cast<std::size_t>(byte(0)) << 16 | byte(1) << 8 | byte(2));
     if (f.type == NGHTTP2_SETTINGS && (f.flags & NGHTTP2_FLAG_ACK) == 0)
       send(frame(NGHTTP2_SETTINGS, NGHTTP2_FLAG_ACK, 0));
     if (f.type == NGHTTP2_PING && (f.flags & NGHTTP2_FLAG_ACK) == 0) {
@@ -70,9 +72,9 @@ class FramePeer {
   bool answers_pings = true;
 
  private:
-  RawOrigin::Peer& peer_;
+  const std::function<std::string(std::size_t)> read_;
+  const std::function<bool(std::string_view)> send_;
   HeaderDecoder decoder_;
-  bool alive_ = false;
 };
 
 /// Bytes of SETTINGS.

@@ -110,13 +110,17 @@ class RawOrigin {
   RawOrigin(const RawOrigin&) = delete;
   RawOrigin& operator=(const RawOrigin&) = delete;
   ~RawOrigin() {
-    ::shutdown(listener_, SHUT_RDWR);
-    acceptor_.join();
+    stop_listening();
     ::close(listener_);
     for (std::thread& t : scripts_) t.join();
   }
 
   [[nodiscard]] std::uint16_t port() const { return port_; }
+  /// New connections are refused from here on.
+  void stop_listening() {
+    ::shutdown(listener_, SHUT_RDWR);
+    if (acceptor_.joinable()) acceptor_.join();
+  }
   [[nodiscard]] int connections() const { return connections_; }
 
  private:

@@ -150,8 +150,34 @@ class BlockingTls {
     }
     return text;
   }
-  bool send(const std::string& text) {
+  /// Fewer at the end.
+  std::string read_bytes(std::size_t size) {
+    std::string text(size, '\0');
+    std::size_t got = 0;
+    while (got < size) {
+      const int n = SSL_read(ssl_.get(), text.data() + got, static_cast<int>(size - got));
+      if (n <= 0) break;
+      got += static_cast<std::size_t>(n);
+    }
+    text.resize(got);
+    return text;
+  }
+  /// One record, where it fits.
+  bool send(std::string_view text) {
     return SSL_write(ssl_.get(), text.data(), static_cast<int>(text.size())) > 0;
+  }
+  /// ALPN: takes HTTP/2, whatever else is offered. Before accept().
+  void take_http2() {
+    SSL_CTX_set_alpn_select_cb(
+        context_.get(),
+        [](SSL*, const unsigned char** out, unsigned char* size, const unsigned char*, unsigned,
+           void*) {
+          static constexpr unsigned char kHttp2[] = {'h', '2'};
+          *out = kHttp2;
+          *size = sizeof kHttp2;
+          return SSL_TLSEXT_ERR_OK;
+        },
+        nullptr);
   }
   void shutdown() { SSL_shutdown(ssl_.get()); }
   [[nodiscard]] std::string server_name() const {

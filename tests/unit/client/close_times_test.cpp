@@ -51,5 +51,13 @@ TEST(CloseTimesTest, ARestartIsForgottenAfterAFewOthers) {
   EXPECT_EQ(times.limit(4s), 4500ms);
 }
 
+// nginx closes after 75 s, which is never waited for.
+TEST(CloseTimesTest, ARestartIsForgottenWhereConnectionsAreKeptLong) {
+  CloseTimes times;
+  for (int i = 0; i < 4; ++i) times.closed_after(100ms);
+  for (int i = 0; i < 4; ++i) times.open_after(15s);
+  EXPECT_EQ(times.limit(4s), 13500ms);
+}
+
 }  // namespace
 }  // namespace millrace::client

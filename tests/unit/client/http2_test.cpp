@@ -1,8 +1,11 @@
 #include "client_fixture.hpp"
 #include "support/frame_peer.hpp"
+#include "support/test_ca.hpp"
 
 #include <atomic>
 #include <thread>
+
+#include <netinet/tcp.h>
 
 namespace millrace::test {
 namespace {
@@ -596,10 +599,171 @@ TEST_F(Http2ClientTest, ASilentPeerIsAskedAndGivenUp) {
   });
   run([&]() -> Task<void> {
     Request request = ask(origin);
-    EXPECT_EQ(co_await fetch_text(request), fail(Errc::kUpstreamIdleTimeout));
+    EXPECT_EQ(co_await fetch_text(request), fail(Errc::kUpstreamReset));
   });
   while (pings == 0) std::this_thread::yield();
   EXPECT_EQ(pings, 1);
+}
+
+// What TLS holds makes no event: an answer of many small records that come at once must not wait for
+// the next byte.
+TEST_F(Http2ClientTest, ManyTlsRecordsAtOnceAreReadAtOnce) {
+  constexpr int kPieces = 20;
+  TestCa ca;
+  const Identity id = ca.issue({});
+  RawOrigin origin([&](Peer& raw, int) {
+    BlockingTls tls(raw.fd(), id);
+    tls.take_http2();
+    if (!tls.accept()) return;
+    FramePeer peer(tls);
+    const std::uint32_t stream = peer.request();
+    const int on = 1, off = 0;
+    ::setsockopt(raw.fd(), IPPROTO_TCP, TCP_CORK, &on, sizeof on);
+    peer.send(headers(stream, {{":status", "200"}}, false));
+    for (int i = 0; i < kPieces; ++i) peer.send(data(stream, "x", i + 1 == kPieces));
+    ::setsockopt(raw.fd(), IPPROTO_TCP, TCP_CORK, &off, sizeof off);
+    peer.read_to_end();
+  });
+  run([&]() -> Task<void> {
+    Request request;
+    request.origin = client
+                         ->origin({.tls = true,
+                                   .http = client::HttpChoice::kNegotiate,
+                                   .host = "127.0.0.1",
+                                   .port = origin.port(),
+                                   .tls_name = "origin.test",
+                                   .tls_options = {.ca_file = ca.root().certificate_file}})
+                         .value();
+    request.host = "origin.test";
+    EXPECT_EQ(co_await fetch_text(request), std::string(kPieces, 'x'));
+    EXPECT_EQ(request.trace.version, http::Version::kHttp2);
+    client->close_idle();
+  });
+}
+
+// A second RST_STREAM would be for a stream that the peer has never heard of.
+TEST_F(Http2ClientTest, ARequestThatEndsBeforeItWasSentDisturbsNobody) {
+  struct BrokenBody final : BodySource {
+    [[nodiscard]] http::BodyLength length() const noexcept override {
+      return http::BodyLength::unknown();
+    }
+    [[nodiscard]] Task<Result<Bytes>> read() override { co_return fail(Errc::kBadChunk); }
+  } broken;
+  std::atomic<int> resets = 0;
+  RawOrigin origin([&](Peer& raw, int) {
+    FramePeer peer(raw);
+    peer.answer(peer.request(), "first");
+    while (const auto f = peer.next()) {
+      if (f->type == NGHTTP2_RST_STREAM) ++resets;
+      if (f->type == NGHTTP2_HEADERS) peer.answer(f->stream, "third");
+    }
+  });
+  run([&]() -> Task<void> {
+    Request first = ask(origin), second = ask_post(origin, broken), third = ask(origin);
+    EXPECT_EQ(co_await fetch_text(first), "first");
+    EXPECT_EQ(co_await fetch_text(second), fail(Errc::kBadChunk));
+    EXPECT_EQ(co_await fetch_text(third), "third");
+    EXPECT_TRUE(third.trace.reused);
+    client->close_idle();
+  });
+  EXPECT_EQ(resets, 0);
+  EXPECT_EQ(origin.connections(), 1);
+}
+
+// RFC 9113 section 8.1: the whole answer, then a reset, because the rest of the body is not wanted.
+TEST_F(Http2ClientTest, AWholeAnswerStaysWholeThoughTheBodyIsStillComing) {
+  CountedBody body(SIZE_MAX, 16'384);
+  const std::string text(40'000, 'n');
+  RawOrigin origin([&](Peer& raw, int) {
+    FramePeer peer(raw);
+    const std::uint32_t stream = peer.request();
+    std::size_t got = 0;
+    while (got < 65'535) got += peer.next(NGHTTP2_DATA)->payload.size();
+    std::string all = headers(stream, {{":status", "413"}}, false);
+    for (std::size_t at = 0; at < text.size(); at += 10'000)
+      all += data(stream, text.substr(at, 10'000), at + 10'000 == text.size());
+    peer.send(all + rst(stream, NGHTTP2_NO_ERROR));
+    peer.read_to_end();
+  });
+  run([&]() -> Task<void> {
+    Request request = ask_post(origin, body);
+    auto response = co_await client->fetch(request);
+    EXPECT_EQ(response->status(), 413);
+    (void)co_await sleep_for(5ms);  // whatever else came is seen
+    EXPECT_EQ(co_await read_all(*response), text);
+    co_await response->close();
+    client->close_idle();
+  });
+}
+
+TEST_F(Http2ClientTest, ConnectionsThatEndDoNotCount) {
+  client::Client::Options options;
+  options.pool.shared_per_origin_max = 1;
+  make_client(options);
+  RawOrigin origin([](Peer& raw, int index) {
+    FramePeer peer(raw);
+    const std::uint32_t stream = peer.request();
+    if (index == 0) {  // says goodbye, and goes on with its answer
+      peer.send(headers(stream, {{":status", "200"}}, false) + goaway(stream));
+      peer.next(NGHTTP2_RST_STREAM);
+    } else {
+      peer.answer(stream, "second");
+    }
+    peer.read_to_end();
+  });
+  run([&]() -> Task<void> {
+    Request first = ask(origin), second = ask(origin);
+    auto response = co_await client->fetch(first);
+    EXPECT_TRUE(response);
+    EXPECT_EQ(co_await fetch_text(second), "second");
+    co_await response->close();
+    client->close_idle();
+  });
+  EXPECT_EQ(origin.connections(), 2);
+}
+
+TEST_F(Http2ClientTest, ANewDialThatFailsIsNoAnswerWhileThereAreConnections) {
+  std::optional<RawOrigin> origin;
+  std::atomic<bool> asked = false, go_on = false;
+  origin.emplace([&](Peer& raw, int) {
+    FramePeer peer(raw, setting(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 1));
+    peer.answer(peer.request(), "warm");
+    const std::uint32_t stream = peer.request();
+    asked = true;
+    while (!go_on) std::this_thread::yield();
+    peer.answer(stream, "one");
+    peer.answer(peer.request(), "two");
+    peer.read_to_end();
+  });
+  run([&]() -> Task<void> {
+    Request warm = ask(*origin), one = ask(*origin), two = ask(*origin);
+    EXPECT_EQ(co_await fetch_text(warm), "warm");
+    Result<std::string> first, second;
+    TaskGroup group;
+    group.spawn(fetch_into(this, &one, &first));
+    while (!asked) (void)co_await sleep_for(1ms);
+    origin->stop_listening();
+    group.spawn(fetch_into(this, &two, &second));  // whose dial is refused
+    while (two.trace.target.empty()) (void)co_await sleep_for(1ms);
+    go_on = true;
+    co_await group.join();
+    EXPECT_EQ(first, "one");
+    EXPECT_EQ(second, "two");
+    client->close_idle();
+  });
+}
+
+TEST_F(Http2ClientTest, AClientMayEndWithIdleConnections) {
+  RawOrigin origin([](Peer& raw, int) {
+    FramePeer peer(raw);
+    peer.answer(peer.request(), "x");
+    peer.read_to_end();
+  });
+  run([&]() -> Task<void> {
+    Request request = ask(origin);
+    EXPECT_EQ(co_await fetch_text(request), "x");
+  });
+  client.reset();
 }
 
 TEST_F(Http2ClientTest, WaitingHasADeadlineAndALimit) {
