@@ -559,7 +559,7 @@ class Clients(BatchTest):
                 and self.is_quiet(backend), what="the fetching to stop")
             self.assertLess(len(backend.requests), count // 2)
             if not harness.SANITIZED:
-                self.assertLess(self.server.rss_bytes() - before, 24 << 20)
+                self.assertLess(self.server.rss_bytes() - before, 12 << 20)
             # And it goes on when the client does.
             received = 0
             for _ in range(count):

@@ -206,7 +206,7 @@ class Endings(CliTest):
         mute = self.backend(on_connection=lambda connection: connection.wait_for_close())
         lines, _ = self.run_fetch(mute.url, "--timeout", "100ms", code=1)
         self.assertEqual(lines[0]["error"]["code"], "total_timeout")
-        self.assertEqual(len(mute.connections), 1)
+        self.assertLessEqual(lines[0]["attempts"], 1)  # not tried again
 
     def test_a_reader_that_leaves_ends_it(self):
         backend = self.backend(answer(b"x" * 100_000))
@@ -217,11 +217,13 @@ class Endings(CliTest):
         self.assertLess(len(backend.requests), 200)
         process.stdout = None
 
-    def interrupted(self, number, *arguments, out=()):
+    def interrupted(self, number):
         asked, ended = threading.Event(), threading.Event()
 
         def play(connection):
             request = connection.read_request()
+            if request is None:
+                return
             if request.target == "/done":
                 connection.send(answer(b"done"))
                 return
@@ -230,8 +232,7 @@ class Endings(CliTest):
             ended.set()
 
         backend = self.backend(on_connection=play)
-        process = self.start(backend.url + "/done", *[backend.url + "/never"] * 5, "--parallel", 2,
-                             *arguments)
+        process = self.start(backend.url + "/done", *[backend.url + "/never"] * 5, "--parallel", 2)
         self.assertTrue(asked.wait(harness.DEADLINE_S))
         first = process.stdout.readline()
         process.send_signal(number)
