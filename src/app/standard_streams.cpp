@@ -115,8 +115,8 @@ Task<void> StandardOutput::pump() {
     if (!terminal_ && held_.size() < kHeldBytesMax / 4) (void)co_await sleep_for(kGatherTime);
     writing_.swap(held_);
     room_.set();
-    const Result<Result<void>> done = co_await pool_.run(
-        0, [text = std::string_view(writing_)](const CancelToken& stop) {
+    const Result<Result<void>> done =
+        co_await pool_.run(0, [text = std::string_view(writing_)](const CancelToken& stop) {
           return write_all(text, stop);
         });
     writing_.clear();

@@ -105,8 +105,9 @@ Task<Result<Client::Opened>> Client::dial(Request& request, Semaphore::Permit pl
   origin.facts_.speaks = http2 ? OriginFacts::Speaks::kHttp2 : OriginFacts::Speaks::kHttp1;
   Opened opened;
   if (!http2) {
-    opened.own = std::make_unique<Connection>(pool_, request.origin, std::move(*stream),
-                                              options_.connection, request.trace.target, std::move(place));
+    opened.own =
+        std::make_unique<Connection>(pool_, request.origin, std::move(*stream), options_.connection,
+                                     request.trace.target, std::move(place));
     co_return opened;
   }
   h2::ClientConnection::Options multiplexed = options_.multiplexed;
@@ -187,8 +188,7 @@ Task<Result<ExchangePtr>> Client::acquire_own(Request& request, Want want) {
   Result<Semaphore::Permit> permitted = co_await permit(request.origin->exchanges_, request);
   if (!permitted) co_return fail(permitted.error());
   ConnectionPtr connection;
-  if (want != Want::kFresh)
-    connection = pool_.take(*request.origin, want == Want::kResendable);
+  if (want != Want::kFresh) connection = pool_.take(*request.origin, want == Want::kResendable);
   request.trace.reused = connection != nullptr;
   if (connection == nullptr) {
     Result<Opened> opened = co_await open(request);
@@ -212,8 +212,7 @@ Task<Result<ExchangePtr>> Client::acquire(Request& request, Want want) {
         co_return open_stream(*connection, request);
       if (pool_.may_share_more(*origin)) {
         Result<ExchangePtr> dialled = co_await dial_shared(request);
-        if (dialled || dialled.error().info().fault != Fault::kUpstream ||
-            origin->shared_.empty())
+        if (dialled || dialled.error().info().fault != Fault::kUpstream || origin->shared_.empty())
           co_return dialled;
       }
     }

@@ -142,7 +142,8 @@ bool Client::prepare_resend(const ClientExchange& failed, Request& request, cons
                             bool unsent, unsigned resends) {
   const bool refused = failed.refused() && resends < kRefusalsMax;
   const bool race = request.trace.reused && is_keep_alive_race(error) && resends == 0 &&
-                    !failed.answered() && !failed.peer_reset() && (unsent || http::is_idempotent(request.method));
+                    !failed.answered() && !failed.peer_reset() &&
+                    (unsent || http::is_idempotent(request.method));
   if (!refused && !race) return false;
   if (has_body(request) && failed.body_touched() && !request.body->rewind()) return false;
   if (!failed.wants_http1()) return true;
@@ -167,18 +168,18 @@ Task<Result<Response>> Client::fetch_once(Request& request) {
     if (!acquired) co_return fail(acquired.error());
     ExchangePtr exchange = std::move(*acquired);
     ++trace.attempts;
-    const std::string absolute = request.origin->is_relayed()
-                                     ? absolute_form(request.host, request.target)
-                                     : std::string();
-    const Result<void> sent = exchange->send({.method = request.method,
-                                              .method_text = request.method_text,
-                                              .target = absolute.empty() ? request.target : absolute,
-                                              .host = request.host,
-                                              .upgrade = request.upgrade,
-                                              .fields = request.fields,
-                                              .body = request.body,
-                                              .interim = request.interim},
-                                             {request.timeouts.first_byte, request.timeouts.idle});
+    const std::string absolute =
+        request.origin->is_relayed() ? absolute_form(request.host, request.target) : std::string();
+    const Result<void> sent =
+        exchange->send({.method = request.method,
+                        .method_text = request.method_text,
+                        .target = absolute.empty() ? request.target : absolute,
+                        .host = request.host,
+                        .upgrade = request.upgrade,
+                        .fields = request.fields,
+                        .body = request.body,
+                        .interim = request.interim},
+                       {request.timeouts.first_byte, request.timeouts.idle});
     const Result<void> answered = sent ? co_await read_head(*exchange, request) : sent;
     if (answered) co_return Response(std::move(exchange), request);
     if (exchange->sending()) co_await exchange->stop();

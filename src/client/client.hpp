@@ -8,8 +8,8 @@
 // fetch() takes a connection with room or opens one, sends, and returns with the head of the
 // answer. When a connection that had served before turns out to be dead, the request is sent once
 // more on a new one, if that is safe: no byte of an answer came, and either nothing was written, or
-// the peer says that it did nothing with it (HTTP/2), or the method is idempotent and the body still
-// held (RFC 9110 section 9.2.2).
+// the peer says that it did nothing with it (HTTP/2), or the method is idempotent and the body
+// still held (RFC 9110 section 9.2.2).
 //
 // Requests to an origin that may speak HTTP/2 wait for the one that dials first and share its
 // connection; over HTTP/1.1 each has one of its own. What is over a limit waits its turn

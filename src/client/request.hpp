@@ -39,9 +39,9 @@ struct Trace {
   std::string target;     ///< address of the last connection: "127.0.0.1:8000", "unix:/path"
   unsigned attempts = 0;  ///< times that a request was begun to be sent
   bool reused = false;    ///< the last one went over a connection that had served before
-  http::Version version = http::Version::kHttp11;  ///< of the answer
+  http::Version version = http::Version::kHttp11;        ///< of the answer
   net::DnsSource dns_source = net::DnsSource::kLiteral;  ///< of the addresses that were dialled
-  std::string tls_cause;  ///< why TLS failed: for the log only
+  std::string tls_cause;                                 ///< why TLS failed: for the log only
 };
 
 /// Ownership: views must live as long as the response. Outlives its response.

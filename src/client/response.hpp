@@ -1,8 +1,8 @@
 // An answer: its head, and its body piece by piece.
 //
 // Ownership: holds the exchange; destroying it (or close()) gives it back: a connection is parked
-// when the body was read to its end, else closed. Views of the head live as long as the response, a piece
-// until the next read. When the request had a body, close() must be awaited before the body's
+// when the body was read to its end, else closed. Views of the head live as long as the response, a
+// piece until the next read. When the request had a body, close() must be awaited before the body's
 // source dies, whatever happened. The Request must outlive it. Thread rule: one io thread.
 #pragma once
 

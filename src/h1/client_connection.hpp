@@ -44,8 +44,8 @@ class ClientConnection : public ClientExchange {
   ClientConnection& operator=(const ClientConnection&) = delete;
   virtual ~ClientConnection();
 
-  // ClientExchange. Where line.upgrade asks for another protocol and the answer is not 101, it is an
-  // answer like any.
+  // ClientExchange. Where line.upgrade asks for another protocol and the answer is not 101, it is
+  // an answer like any.
   [[nodiscard]] Result<void> send(const OutgoingRequest& request,
                                   const ExchangeTimeouts& timeouts) override;
   [[nodiscard]] Task<Result<void>> read_head() override;

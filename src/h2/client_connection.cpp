@@ -68,10 +68,9 @@ bool ClientConnection::takes_streams() const noexcept {
 
 std::size_t ClientConnection::room() const noexcept {
   if (!takes_streams()) return 0;
-  const std::size_t allowed =
-      std::min<std::size_t>(options_.streams_max,
-                            ::nghttp2_session_get_remote_settings(
-                                raw(), NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS));
+  const std::size_t allowed = std::min<std::size_t>(
+      options_.streams_max,
+      ::nghttp2_session_get_remote_settings(raw(), NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS));
   return allowed > streams_count_ ? allowed - streams_count_ : 0;
 }
 
@@ -152,7 +151,7 @@ void ClientConnection::ping() noexcept {
 
 void ClientConnection::silent() noexcept {
   if (pinged_) return end(Errc::kUpstreamReset);  // dead for long, maybe: as good as closed
-  if (streams_count_ != 0) ping();  // else nobody waits
+  if (streams_count_ != 0) ping();                // else nobody waits
 }
 
 // --- reading ---

@@ -126,7 +126,7 @@ class ClientConnection final : net::OutputSource, ReadyWatcher, Cancellable {
     ClientConnection& connection;
   };
 
-  void descriptor_ready() noexcept override;  // something to read
+  void descriptor_ready() noexcept override;                      // something to read
   void cancel() noexcept override { end(Errc::kUpstreamReset); }  // writing failed
   bool refill(ByteBuffer& to) noexcept override;
 

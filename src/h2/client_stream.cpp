@@ -31,9 +31,8 @@ Result<void> ClientStream::send(const OutgoingRequest& request, const ExchangeTi
   HeadWriter writer;
   writer.request(request, connection_.options().https ? "https" : "http", length);
   const nghttp2_data_provider body = data_provider(*this);
-  const std::int32_t id =
-      ::nghttp2_submit_request(connection_.raw(), nullptr, writer.data(), writer.size(),
-                               has_body ? &body : nullptr, this);
+  const std::int32_t id = ::nghttp2_submit_request(connection_.raw(), nullptr, writer.data(),
+                                                   writer.size(), has_body ? &body : nullptr, this);
   if (id < 0) return fail(Errc::kUpstreamClosed);
   id_ = id;
   if (has_body) {

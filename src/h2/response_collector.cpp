@@ -32,8 +32,8 @@ bool ResponseCollector::add(nghttp2_rcbuf* name_text, nghttp2_rcbuf* value_text,
   const std::string_view value = view(value_text);
   ++count_;
   bytes_ += http2_size({.name = name, .value = value});
-  if (fault_ == Errc::kCount_ && (bytes_ > limits_.head_bytes_max ||
-                                  count_ > limits_.fields_max + kPseudoFieldsMax))
+  if (fault_ == Errc::kCount_ &&
+      (bytes_ > limits_.head_bytes_max || count_ > limits_.fields_max + kPseudoFieldsMax))
     fault_ = Errc::kUpstreamHeadTooLarge;
   if (fault_ != Errc::kCount_) return count_ <= limits_.fields_max + kIgnoredFieldsMax;
   if (name.starts_with(':')) {

@@ -1,5 +1,5 @@
-// An HTTP/2 origin made of frames, on one connection of a RawOrigin or on TLS over it: blocking, and
-// exactly what the test says.
+// An HTTP/2 origin made of frames, on one connection of a RawOrigin or on TLS over it: blocking,
+// and exactly what the test says.
 #pragma once
 
 #include "support/frames.hpp"

@@ -118,9 +118,9 @@ TEST_F(Retries, OnlyWhatMayBeSentTwice) {
 TEST_F(Retries, PausesDoubleWithJitterUpToAMost) {
   result.status = 503;
   EXPECT_EQ(pause(Method::kGet, 0, 0), Duration::zero());
-  for (const auto& [attempt, most] : {std::pair(0U, Duration(std::chrono::milliseconds(500))),
-                                      std::pair(3U, Duration(seconds(4))),
-                                      std::pair(99U, Duration(seconds(30)))}) {
+  for (const auto& [attempt, most] :
+       {std::pair(0U, Duration(std::chrono::milliseconds(500))),
+        std::pair(3U, Duration(seconds(4))), std::pair(99U, Duration(seconds(30)))}) {
     const auto range = static_cast<std::uint64_t>(most.count());
     EXPECT_EQ(pause(Method::kGet, attempt, range), most);
     EXPECT_EQ(pause(Method::kGet, attempt, range + 1), Duration::zero());
