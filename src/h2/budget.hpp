@@ -42,7 +42,9 @@ class Budget {
 inline constexpr Budget::Options kFrameBudget{.burst = 1000, .per_second = 50};
 inline constexpr double kTokensPerRequest = 4;
 inline constexpr double kBytesPerToken = 1024;
-/// What DATA frames that we send earn: each is acknowledged by two WINDOW_UPDATEs at worst.
+/// What DATA frames that we send earn: each is acknowledged by two WINDOW_UPDATEs at worst, or by
+/// one for every few kilobytes. That may be much later, when a large window's worth has been sent
+/// and is read bit by bit: what is earned so is kept until then, without a limit.
 ///
 /// A client that acknowledges every frame by itself gives back a small one's window by itself too,
 /// and what is sent into that is small again: crumbs circulate for as long as there is data. They
@@ -51,18 +53,27 @@ inline constexpr double kBytesPerToken = 1024;
 class DataEarnings {
  public:
   /// `complete`: the frame held all that there was to send, so its size was not the window's doing.
+  void sent(std::size_t bytes, bool complete) noexcept { earned_ += of_frame(bytes, complete); }
+  /// One WINDOW_UPDATE. False: nothing is left, it counts like any frame.
+  [[nodiscard]] bool spend() noexcept {
+    if (earned_ < 1) return false;
+    earned_ -= 1;
+    return true;
+  }
+
+ private:
   [[nodiscard]] double of_frame(std::size_t bytes, bool complete) noexcept {
     if (!complete && bytes < kCrumbBytes) return ++crumbs_ > kCrumbsMax ? 0 : kTokensPerCrumb;
     crumbs_ -= std::min(crumbs_, kCrumbsPerFrame);
     return std::max(static_cast<double>(bytes) / kBytesPerToken, kTokensPerFrame);
   }
 
- private:
   static constexpr std::size_t kCrumbBytes = 256;
   static constexpr std::size_t kCrumbsMax = 1000;
   static constexpr std::size_t kCrumbsPerFrame = 16;
   static constexpr double kTokensPerFrame = 3;
   static constexpr double kTokensPerCrumb = 2;
+  double earned_ = 0;
   std::size_t crumbs_ = 0;  // beyond what the other frames account for
 };
 

@@ -207,6 +207,7 @@ void ClientConnection::spend(double tokens) noexcept {
 
 int ClientConnection::on_begin_frame(const nghttp2_frame_hd& head) {
   if (head.type == NGHTTP2_HEADERS && find(head.stream_id) != nullptr) return 0;
+  if (head.type == NGHTTP2_WINDOW_UPDATE && earnings_.spend()) return 0;
   if (head.type == NGHTTP2_DATA) {
     if (head.length != 0) {
       frames_.earn(static_cast<double>(head.length) / kBytesPerToken);
@@ -293,8 +294,7 @@ int ClientConnection::on_send_data(ClientStream& stream, const std::uint8_t* fra
     return NGHTTP2_ERR_WOULDBLOCK;
   if (length > stream.held_bytes()) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   batch_->append({reinterpret_cast<const char*>(frame_head), kFrameHeadBytes});
-  // It is acknowledged by two WINDOW_UPDATEs at worst.
-  frames_.earn(std::max(static_cast<double>(length) / kBytesPerToken, 3.0));
+  earnings_.sent(length, length == stream.held_bytes());
   stream.take(length, *batch_);
   return 0;
 }

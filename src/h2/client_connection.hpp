@@ -150,6 +150,7 @@ class ClientConnection final : net::OutputSource, ReadyWatcher, Cancellable {
   boost::intrusive::list<ClientStream, boost::intrusive::constant_time_size<false>> streams_;
   SessionPtr session_;
   Budget frames_;
+  DataEarnings earnings_;
   Silence silence_{*this};
   Closer closer_{*this};
   Ender ender_{*this};

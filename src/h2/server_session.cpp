@@ -183,6 +183,9 @@ int ServerSession::on_begin_frame(const nghttp2_frame_hd& head) {
     case NGHTTP2_RST_STREAM:
       spend(resets_, 1);
       break;
+    case NGHTTP2_WINDOW_UPDATE:
+      if (earnings_.spend()) return 0;
+      break;
     default:
       break;
   }
@@ -298,7 +301,7 @@ int ServerSession::on_send_data(ServerStream& stream, const std::uint8_t* frame_
     return NGHTTP2_ERR_WOULDBLOCK;
   if (length > stream.held_bytes()) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   batch_->append({reinterpret_cast<const char*>(frame_head), kFrameHeadBytes});
-  frames_.earn(earnings_.of_frame(length, length == stream.held_bytes()));
+  earnings_.sent(length, length == stream.held_bytes());
   stream.take(length, *batch_);
   return 0;
 }

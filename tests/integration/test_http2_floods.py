@@ -318,6 +318,19 @@ class Windows(Flood):
                                     and self.causes(path), what="the access log")
         self.assertEqual(set(causes), {"write_stalled"})
 
+    def test_large_windows_may_be_given_back_bit_by_bit_and_late(self):
+        """Go's client: windows of megabytes, and an update for every few kilobytes that it reads,
+        long after they were sent."""
+        size, step = 16 << 20, 4 << 10
+        client = self.connect(polite=False, window=64 << 20,
+                              settings={SettingsFrame.INITIAL_WINDOW_SIZE: 32 << 20})
+        stream = client.request(path=f"/tools/bytes?n={size}")
+        client.until(lambda: len(client.streams[stream].body) == size, "the body")
+        updates = WindowUpdateFrame(0, window_increment=step).serialize() * (size // step)
+        client.send_bytes(updates)
+        client.ping()
+        self.assertEqual(client.goaways, [])
+
     def test_an_answer_that_nobody_reads(self):
         client = self.connect(polite=False)
         path = "/tools/bytes?n=1000001"
