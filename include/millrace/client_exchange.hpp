@@ -83,6 +83,9 @@ class ClientExchange {
   /// Whoever had it needs it no longer. What was not read to its end is broken off.
   virtual void give_back() noexcept = 0;
 
+  /// Its connection serves nobody else afterwards.
+  void keep_for_one() noexcept { for_one_ = true; }
+
   // --- valid after read_head ---
   [[nodiscard]] int status() const noexcept { return status_; }
   [[nodiscard]] http::Version version() const noexcept { return version_; }
@@ -119,6 +122,7 @@ class ClientExchange {
   bool refused_ = false;
   bool wants_http1_ = false;
   bool peer_reset_ = false;
+  bool for_one_ = false;
 };
 
 struct GiveBack {

@@ -52,6 +52,12 @@ std::chrono::sys_seconds now_seconds() {
   return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
 }
 
+// Some servers know Range and do not look at If-Range.
+bool says_otherwise(const http::Fields& fields, std::string_view validator) noexcept {
+  const auto id = validator.starts_with('"') ? http::FieldId::kETag : http::FieldId::kLastModified;
+  return fields.value_or(id, validator) != validator;
+}
+
 }  // namespace
 
 OwnFd::~OwnFd() {
@@ -118,6 +124,7 @@ void Download::find_rest() {
   const std::string head = std::string(kNoteFirstLine) + place_.url + '\n';
   if (!note.starts_with(head) || !note.ends_with('\n')) return;
   note.remove_prefix(head.size());
+  if (note.size() < 2) return;
   note.remove_suffix(1);
   struct stat status{};
   const int flags = AT_SYMLINK_NOFOLLOW;
@@ -160,7 +167,8 @@ Result<void> Download::begin(const client::Response& response) {
 Result<void> Download::begin_rest(const client::Response& response) {
   const http::Field* said = response.fields().find("Content-Range");
   const auto range = parse_content_range(said == nullptr ? std::string_view() : said->value);
-  if (!range || range->first != rest_->offset) return start_over();
+  if (!range || range->first != rest_->offset || !range->whole) return start_over();
+  if (says_otherwise(response.fields(), rest_->validator)) return start_over();
   resumable_ = true;
   if (!open_part(0)) return file_failed(part_);
   const off_t end = ::lseek(file_.get(), 0, SEEK_END);

@@ -17,6 +17,7 @@ namespace {
 
 constexpr int kUsageError = 2;
 constexpr int kInterrupted = 130;
+constexpr Duration kLastWords = std::chrono::seconds(1);
 /// Of bodies that are printed; larger ones are for --out.
 constexpr std::uint64_t kItemBytesMax = std::uint64_t{64} << 20;
 constexpr std::uint64_t kHeldBytesMax = std::uint64_t{64} << 20;
@@ -74,17 +75,25 @@ class Session {
   FetchWork work_;
   ResultLines lines_{output_, progress_};
   Scope stop_;
+  Scope* stop_writing_ = nullptr;
   Result<void> outcome_;
 };
 
 Task<void> Session::fetch_all() {
   TaskGroup helpers;
-  helpers.spawn(watch_signals([this](int) { stop_.cancel(); }));
+  helpers.spawn(watch_signals([this](int) {
+    stop_.cancel();
+    if (stop_writing_ != nullptr) stop_writing_->cancel();
+  }));
   helpers.spawn(progress_.run());
   endpoints::BatchRun batch(source_, work_, lines_, command_.parallel);
   outcome_ = co_await in_scope(stop_, batch.run());
-  // Who interrupts us does not wait for a reader who does not read.
-  const Result<void> written = co_await in_scope(stop_, output_.finish());
+  // Who interrupts us gets the lines that are there, but does not wait for a reader who does not
+  // read.
+  DeadlineScope last_words(Errc::kCancelled, stop_.cancelled() ? kLastWords : Duration::max());
+  stop_writing_ = &last_words.scope();
+  const Result<void> written = co_await in_scope(last_words.scope(), output_.finish());
+  stop_writing_ = nullptr;
   if (outcome_) outcome_ = written;
   helpers.cancel();
   co_await helpers.join();

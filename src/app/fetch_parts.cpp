@@ -121,6 +121,7 @@ Task<ResultPtr> FetchWork::run(ItemPtr item) {
     const auto pause = retry_pause(item->method, *result, attempt, client::thread_random(), now);
     if (!pause) co_return result;
     result->body.clear();
+    result->held.shrink(result->held.bytes());
     if (const auto slept = co_await sleep_for(*pause); !slept) {
       result->errc = slept.error().errc;
       co_return result;

@@ -7,6 +7,9 @@ namespace millrace::client {
 
 namespace {
 
+/// Of answers that clients chose and may leave unread, hundreds at a time.
+constexpr std::int32_t kGuardedWindowBytes = 256 * 1024;
+
 Task<Result<Semaphore::Permit>> take_permit(Semaphore& semaphore) {
   co_return co_await semaphore.acquire();
 }
@@ -112,6 +115,7 @@ Task<Result<Client::Opened>> Client::dial(Request& request, Semaphore::Permit pl
   }
   h2::ClientConnection::Options multiplexed = options_.multiplexed;
   multiplexed.https = spec.tls;
+  if (spec.guarded) multiplexed.stream_window_bytes = kGuardedWindowBytes;
   auto made = std::make_unique<Multiplexed>(pool_, request.origin, std::move(*stream), multiplexed,
                                             request.trace.target, std::move(place));
   opened.shared = made.get();
@@ -120,10 +124,13 @@ Task<Result<Client::Opened>> Client::dial(Request& request, Semaphore::Permit pl
 }
 
 Task<Result<Client::Opened>> Client::open(Request& request) {
-  const Result<Semaphore::Permit> dialling = co_await permit(dials_, request);
+  const bool guarded = request.origin->spec().guarded;
+  const Result<Semaphore::Permit> dialling =
+      co_await permit(guarded ? guarded_dials_ : dials_, request);
   if (!dialling) co_return fail(dialling.error());
-  if (places_.free() == 0) (void)pool_.evict_one();
-  Result<Semaphore::Permit> place = co_await permit(places_, request);
+  Semaphore& places = guarded ? guarded_places_ : places_;
+  if (places.free() == 0) (void)pool_.evict_one(guarded);
+  Result<Semaphore::Permit> place = co_await permit(places, request);
   if (!place) co_return fail(place.error());
   co_return co_await dial(request, std::move(*place));
 }

@@ -2,6 +2,7 @@
 
 #include "base/metrics.hpp"
 #include "client/proxy_settings.hpp"
+#include "http/ascii.hpp"
 #include "http/method.hpp"
 
 #include <algorithm>
@@ -48,6 +49,21 @@ bool is_keep_alive_race(const Error& error) noexcept {
   return error.is(Errc::kUpstreamClosed) || error.is(Errc::kUpstreamReset);
 }
 
+bool is_connection_scheme(std::string_view value) noexcept {
+  return http::istarts_with(value, "ntlm") || http::istarts_with(value, "negotiate");
+}
+
+/// NTLM and Negotiate authenticate the connection and not the request (RFC 4559 section 6): whoever
+/// came next would be taken for its user.
+bool authenticates_connection(const http::Fields& fields) noexcept {
+  return is_connection_scheme(fields.value_or(http::FieldId::kAuthorization, {}));
+}
+bool offers_connection_authentication(const http::Fields& fields) noexcept {
+  return std::ranges::any_of(fields, [](const http::Field& f) {
+    return f.id == http::FieldId::kWwwAuthenticate && is_connection_scheme(f.value);
+  });
+}
+
 /// Times that one request is sent again because the peer says that it did nothing with it.
 constexpr unsigned kRefusalsMax = 3;
 
@@ -72,6 +88,8 @@ Client::Client(net::Resolver& resolver, Options options)
       options_(std::move(options)),
       dials_(options_.dials_max),
       places_(options_.connections_max),
+      guarded_dials_(options_.dials_max / 2),
+      guarded_places_(options_.connections_max / 2),
       pool_(options_.pool) {}
 
 Client::~Client() {
@@ -170,6 +188,7 @@ Task<Result<Response>> Client::fetch_once(Request& request) {
     ++trace.attempts;
     const std::string absolute =
         request.origin->is_relayed() ? absolute_form(request.host, request.target) : std::string();
+    if (authenticates_connection(request.fields)) exchange->keep_for_one();
     const Result<void> sent =
         exchange->send({.method = request.method,
                         .method_text = request.method_text,
@@ -181,7 +200,10 @@ Task<Result<Response>> Client::fetch_once(Request& request) {
                         .interim = request.interim},
                        {request.timeouts.first_byte, request.timeouts.idle});
     const Result<void> answered = sent ? co_await read_head(*exchange, request) : sent;
-    if (answered) co_return Response(std::move(exchange), request);
+    if (answered) {
+      if (offers_connection_authentication(exchange->fields())) exchange->keep_for_one();
+      co_return Response(std::move(exchange), request);
+    }
     if (exchange->sending()) co_await exchange->stop();
     if (!prepare_resend(*exchange, request, answered.error(), !sent.has_value(), resends))
       co_return fail(answered.error());

@@ -45,9 +45,11 @@ class Client {
     std::size_t exchanges_per_origin_max = 256;
     /// Requests of one origin that wait; more are kQueueFull.
     std::size_t waiting_per_origin_max = 1024;
-    /// Connections that are being opened, name lookup and TLS included, per io thread.
+    /// Connections that are being opened, name lookup and TLS included, per io thread; and half as
+    /// many beside them to guarded origins.
     std::size_t dials_max = 128;
-    /// Open connections per io thread; idle ones make room.
+    /// Open connections per io thread; idle ones make room. Half as many beside them to guarded
+    /// origins.
     std::size_t connections_max = 4096;
     /// Origins of which facts are kept without a connection.
     std::size_t facts_max = 1024;
@@ -125,6 +127,10 @@ class Client {
   net::DialMemory dial_memory_;
   Semaphore dials_;
   Semaphore places_;  // of open connections
+  // What clients chose must not use up what the operator's own upstreams need: it has half of its
+  // own.
+  Semaphore guarded_dials_;
+  Semaphore guarded_places_;
   std::map<OriginSpec, std::unique_ptr<Origin>> origins_;
   std::map<OriginSpec, OriginFacts> facts_;  // of origins that are forgotten
   std::vector<std::pair<net::TlsClient::Options, std::unique_ptr<net::TlsClient>>> tls_;

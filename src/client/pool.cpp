@@ -149,14 +149,18 @@ void Pool::idle_event(Connection& connection) noexcept {
   discard(connection);
 }
 
-bool Pool::evict_one() noexcept {
-  if (!oldest_.empty()) {
+bool Pool::evict_one(bool guarded) noexcept {
+  const auto parked = std::ranges::find_if(oldest_, [guarded](const Connection& connection) {
+    return connection.origin().spec().guarded == guarded;
+  });
+  if (parked != oldest_.end()) {
     ++stats_.evicted;
-    discard(oldest_.front());
+    discard(*parked);
     return true;
   }
-  const auto idle = std::ranges::find_if(
-      shared_, [](Multiplexed& connection) { return connection.http().streams() == 0; });
+  const auto idle = std::ranges::find_if(shared_, [guarded](Multiplexed& connection) {
+    return connection.http().streams() == 0 && connection.origin().spec().guarded == guarded;
+  });
   if (idle == shared_.end()) return false;
   ++stats_.evicted;
   idle->http().close_gracefully();

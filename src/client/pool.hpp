@@ -107,8 +107,9 @@ class Pool final : TurnHook {
   }
   void add_shared(std::unique_ptr<Multiplexed> connection) noexcept;
 
-  /// Closes a connection that has been idle for long. False: there is none.
-  bool evict_one() noexcept;
+  /// Closes a connection that has been idle for long, to a guarded origin or to another. False:
+  /// there is none.
+  bool evict_one(bool guarded) noexcept;
   /// Closes every idle connection, and those of HTTP/2 once their streams have ended. On the io
   /// thread.
   void clear() noexcept;

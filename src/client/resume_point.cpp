@@ -88,6 +88,8 @@ bool ResumePoint::is_continued_by(const AnswerHead& answer, std::uint64_t receiv
   if (total_ && range->total != total_) return false;
   if (answer.fields.value_or(FieldId::kContentEncoding, {}) != coding_) return false;
   if (is_etag_ && answer.fields.value_or(FieldId::kETag, validator_) != validator_) return false;
+  if (!is_etag_ && answer.fields.value_or(FieldId::kLastModified, validator_) != validator_)
+    return false;
   total_ = range->total;
   return true;
 }

@@ -199,6 +199,10 @@ Task<Result<void>> ItemFetch::take_body(client::Response& response) {
     if (since_yield < kBytesPerTurn) continue;
     since_yield = 0;
     co_await yield_now();
+    // A body that is always there never waits, and only waits are cancelled.
+    const Scope* scope = co_await this_scope();
+    if (scope != nullptr && scope->cancelled()) co_return fail(scope->reason());
+    if (limit_->scope().cancelled()) co_return fail(limit_->scope().reason());
   }
   co_return co_await off_the_clock(taker_->finish());
 }

@@ -5,6 +5,7 @@
 #include "endpoints/batch_select.hpp"
 #include "endpoints/fetch_fields.hpp"
 #include "http/ascii.hpp"
+#include "http/url.hpp"
 
 #include <algorithm>
 #include <array>
@@ -37,6 +38,16 @@ enum class Member : std::uint8_t {
 };
 constexpr std::array<std::string_view, 9> kNames{
     "url", "method", "headers", "body", "body_base64", "timeout", "select", "requests", "parallel"};
+
+// A fault may quote what was sent, which may be megabytes.
+void shorten(std::string& text) {
+  constexpr std::size_t kFaultBytesMax = 300;
+  if (text.size() <= kFaultBytesMax) return;
+  std::size_t end = kFaultBytesMax;
+  while (end != 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+  text.resize(end);
+  text += "...";
+}
 
 Method parse_any_case(std::string text) {
   std::ranges::transform(text, text.begin(),
@@ -104,12 +115,14 @@ std::string Reader::place() const {
 
 bool Reader::fault(std::string text, Errc errc) {
   const std::string where = place();
+  shorten(text);
   wrong = {errc, (where.empty() ? "" : where + ": ") + text + "."};
   return false;
 }
 
 bool Reader::fault_at(std::string_view member, std::string text) {
   const std::string where = place();
+  shorten(text);
   wrong.detail = where.empty() ? std::string(member) : where + "." + std::string(member);
   wrong.detail.append(": ").append(text).append(".");
   return false;
@@ -174,6 +187,8 @@ bool Reader::string(std::string& text) {
 bool Reader::item_string(std::string& text) {
   switch (member_) {
     case Member::kUrl:
+      if (text.size() > http::kUrlBytesMax)
+        return fault_at("url", "is longer than " + std::to_string(http::kUrlBytesMax) + " bytes");
       item().url = std::move(text);
       return true;
     case Member::kMethod:

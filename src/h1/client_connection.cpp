@@ -269,7 +269,7 @@ Task<Result<Bytes>> ClientConnection::read_body() {
 
 bool ClientConnection::reusable() const noexcept {
   return head_done_ && decoder_.done() && rest_.empty() && sent_all_ && !sending() && !ended_ &&
-         stream_.is_open() && out_.held() == 0 && out_.status() &&
+         stream_.is_open() && out_.held() == 0 && out_.status() && !for_one_ &&
          http::persists(version_, fields_);
 }
 

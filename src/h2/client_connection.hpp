@@ -13,6 +13,7 @@
 
 #include "h2/budget.hpp"
 #include "h2/client_stream.hpp"
+#include "h2/limits.hpp"
 #include "h2/nghttp2.hpp"
 #include "http/gate.hpp"
 #include "millrace/client_exchange.hpp"
@@ -44,6 +45,8 @@ class ClientConnection final : net::OutputSource, ReadyWatcher, Cancellable {
     Duration ping_patience = std::chrono::seconds(5);
     /// At once, whatever the peer allows.
     std::size_t streams_max = 256;
+    /// How much of one answer may be on its way before its reader has taken any.
+    std::int32_t stream_window_bytes = kAnswerWindowBytes;
     bool https = false;  ///< the scheme
   };
 

@@ -28,23 +28,20 @@ bool is_gateway(const http::RequestHead& request) noexcept {
   return request.form == TargetForm::kOrigin;
 }
 
-bool is_loopback(std::string_view address) noexcept {
-  return address.starts_with("127.") || address == "::1";
-}
-
-/// On loopback any other name is one that somebody else's DNS has made point here.
+/// Any other name than one of this network may be somebody else's whose DNS points here: a page of
+/// that name would be of our origin. Names without a dot are nobody's in public.
 bool may_be_rebound(const Exchange& exchange) noexcept {
-  if (!is_loopback(exchange.peer.local_address)) return false;
   const auto host = http::parse_authority(exchange.request.authority);
-  return !host || (host->kind == http::HostKind::kName && !http::iequals(host->host, "localhost") &&
-                   !http::iequals(host->host, "localhost."));
+  return !host ||
+         (host->kind == http::HostKind::kName && host->host.find('.') != std::string_view::npos &&
+          !http::iequals(host->host, "localhost."));
 }
 
 /// Sent by a page, and not by a person's typing (Fetch Metadata: Sec-Fetch-Site is never a
-/// program's).
+/// program's, but is not sent to every address; Origin is).
 bool is_from_page(const http::Fields& fields) noexcept {
   const http::Field* site = fields.find("sec-fetch-site");
-  return site != nullptr && site->value != "none";
+  return (site != nullptr && site->value != "none") || fields.has(FieldId::kOrigin);
 }
 
 Result<void> judge_gateway(Exchange& exchange) {
@@ -53,7 +50,7 @@ Result<void> judge_gateway(Exchange& exchange) {
     return fail(Errc::kUrlRefused);
   }
   if (may_be_rebound(exchange)) {
-    exchange.detail = "The gateway on loopback answers for localhost and IP addresses only.";
+    exchange.detail = "The gateway answers for IP addresses and names without a dot only.";
     return fail(Errc::kUrlRefused);
   }
   return {};
@@ -117,7 +114,9 @@ Task<Result<void>> Egress::pass(Exchange& exchange, http::Url& url) {
   }
   exchange.upstream.status = response->status();
   const std::string location = location_for_client(exchange, url, *response);
-  const Result<void> passed = co_await pass_answer(exchange, request, *response, location);
+  // The client's jar knows one host for all origins behind the gateway.
+  const AnswerChanges changes{.location = location, .drop_cookies = is_gateway(exchange.request)};
+  const Result<void> passed = co_await pass_answer(exchange, request, *response, changes);
   co_await response->close();
   co_return passed;
 }

@@ -50,7 +50,7 @@ Result<http::Url> parse_connect_target(std::string_view authority) {
 std::string gateway_location(const http::Url& url, std::string_view location) {
   if (location.empty()) return {};
   const Result<http::Url> to = http::resolve_url(url, location);
-  if (!to) return {};
+  if (!to || !http::same_origin(url, *to)) return {};
   std::string out(to->https ? kHttpsGateway : kHttpGateway);
   out.append(to->authority()).append(to->target);
   if (const std::size_t mark = location.find('#'); mark != std::string_view::npos)

@@ -33,7 +33,8 @@ namespace millrace::proxy {
 
 /// The Location that the origin of `url` gave, for a client that asked by the gateway form: it
 /// leads through the gateway too, whether the origin wrote a URL, a path or less. Empty where it
-/// has to stay as it came: no http or https URL, or one that would be refused.
+/// has to stay as it came: no http or https URL, one that would be refused, or another origin: to
+/// the client all of them are one, and it would send the credentials for this one there.
 [[nodiscard]] std::string gateway_location(const http::Url& url, std::string_view location);
 
 }  // namespace millrace::proxy

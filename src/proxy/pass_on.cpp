@@ -45,13 +45,14 @@ Task<Result<void>> pass_tunnel(Exchange& exchange, const Request& request, Respo
 }
 
 Task<Result<void>> pass_response(Exchange& exchange, const Request& request, Response& response,
-                                 std::string_view location) {
+                                 const AnswerChanges& changes) {
   {
     http::ResponseHead head;
     head.status = response.status();
     head.body = length_for_client(response, request);
     http::forward_response(response.fields(), head.fields);
-    if (!location.empty()) head.fields.set(http::FieldId::kLocation, location);
+    if (!changes.location.empty()) head.fields.set(http::FieldId::kLocation, changes.location);
+    if (changes.drop_cookies) head.fields.remove(http::FieldId::kSetCookie);
     exchange.start(head);
   }
   while (!response.done()) {
@@ -73,9 +74,9 @@ void PassInterim::interim(int status, const http::Fields& fields) {
 }
 
 Task<Result<void>> pass_answer(Exchange& exchange, const Request& request, Response& response,
-                               std::string_view location) {
+                               const AnswerChanges& changes) {
   if (response.is_tunnel()) return pass_tunnel(exchange, request, response);
-  return pass_response(exchange, request, response, location);
+  return pass_response(exchange, request, response, changes);
 }
 
 }  // namespace millrace::proxy

@@ -24,12 +24,18 @@ class PassInterim final : public InterimSink {
   Exchange& exchange_;
 };
 
-/// Head, body and trailers, or the tunnel that an answer of 101 opens. `location` replaces the
-/// Location field; empty: as it came. The caller closes the response, whatever happened. Errors:
-/// those of Response::read and Exchange::write; kUpstreamBadMessage for a 101 to a WebSocket that
-/// does not prove it.
+/// What a gateway changes of an answer's head.
+struct AnswerChanges {
+  /// Replaces the Location field; empty: as it came.
+  std::string_view location = {};
+  bool drop_cookies = false;
+};
+
+/// Head, body and trailers, or the tunnel that an answer of 101 opens. The caller closes the
+/// response, whatever happened. Errors: those of Response::read and Exchange::write;
+/// kUpstreamBadMessage for a 101 to a WebSocket that does not prove it.
 [[nodiscard]] Task<Result<void>> pass_answer(Exchange& exchange, const client::Request& request,
                                              client::Response& response,
-                                             std::string_view location = {});
+                                             const AnswerChanges& changes = {});
 
 }  // namespace millrace::proxy

@@ -5,6 +5,7 @@
 #include "proxy/idle_limit.hpp"
 #include "runtime/task_group.hpp"
 
+#include <cerrno>
 #include <span>
 #include <utility>
 
@@ -52,7 +53,11 @@ Task<void> StreamTunnel::pass_up() {
     if (!piece) co_return end(piece.error());
     if (piece->empty()) break;
     idle_.passed_something();
-    const Result<void> written = co_await out_.write({piece->data(), piece->size()});
+    Result<void> written = co_await out_.write({piece->data(), piece->size()});
+    // Before more is asked for: a stall that nobody waits for would go unnoticed.
+    if (written) out_.flush();
+    if (written && out_.blocked()) written = co_await out_.drain();
+    idle_.passed_something();
     if (written) continue;
     // A connection that takes no more has mostly said why: reading it tells.
     if (!written.error().is(Errc::kClientGone)) end(Errc::kUpstreamIdleTimeout);
@@ -85,6 +90,9 @@ Task<Result<Bytes>> StreamTunnel::read() {
       if (more_) block_bytes_ = ByteBuffer::kLargeBytes;
       co_return Bytes(room.first(r.bytes));
     }
+    // A failed send may have taken the socket's error with it: a reset, not an end.
+    if (r.end() && !out_.status() && out_.status().error().os_error == ECONNRESET)
+      co_return fail(Errc::kUpstreamReset, ECONNRESET);
     if (r.end()) co_return Bytes{};
     if (r.error()) co_return fail(Errc::kUpstreamReset, r.os_error);
   }
@@ -97,6 +105,7 @@ Task<Result<void>> StreamTunnel::pass_down() {
     if (piece->empty()) break;
     idle_.passed_something();
     if (const auto written = co_await exchange_.write(*piece); !written) co_return written;
+    idle_.passed_something();
   }
   in_.release();
   idle_.tighten(half_closed_);

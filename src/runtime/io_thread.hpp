@@ -156,14 +156,16 @@ class DeadlineScope final : Deadline, TimerEntry {
  public:
   DeadlineScope(Errc reason, Duration from_now);
   [[nodiscard]] Scope& scope() noexcept { return scope_; }
-  [[nodiscard]] bool passed() const noexcept {
-    return scope_.cancelled() && scope_.reason() == reason_;
-  }
+  [[nodiscard]] bool passed() const noexcept { return passed_; }
 
  private:
-  void expired() noexcept override { scope_.cancel(reason_); }
+  void expired() noexcept override {
+    passed_ = !scope_.cancelled();
+    scope_.cancel(reason_);
+  }
   Scope scope_;
   const Errc reason_;
+  bool passed_ = false;
 };
 
 }  // namespace millrace

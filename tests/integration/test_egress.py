@@ -243,7 +243,7 @@ class Gateway(egress.EgressTest):
         for location, expected in (
                 (self.origin.url + "/x?y#z", f"{gateway}/x?y#z"), ("/x", f"{gateway}/x"),
                 ("x", f"{gateway}/x"), (f"//{self.origin.authority}/x", f"{gateway}/x"),
-                (plain.url + "/x", f"/http/127.0.0.1:{plain.port}/x"),
+                (plain.url + "/x", plain.url + "/x"),  # not with our credentials
                 ("app://callback", "app://callback"), ("mailto:me@a.test", "mailto:me@a.test")):
             response = self.ask(f"{gateway}/to?{location.replace('#', '%23')}")
             if "#" in location:
@@ -252,7 +252,9 @@ class Gateway(egress.EgressTest):
         with httpx.Client(base_url=self.proxy + gateway, follow_redirects=True,
                           timeout=harness.DEADLINE_S) as client:
             self.assertEqual(client.get("/to?/to?/end").content, b"over TLS")
-            self.assertEqual(client.get(f"/to?{plain.url}/").content, b"plain")
+            followed = client.get(f"/to?{plain.url}/", headers={"Authorization": "secret"})
+            self.assertEqual(followed.content, b"plain")
+            self.assertIsNone(plain.requests[-1].header("authorization"))
         # Whole URLs are the client's to follow.
         self.assertEqual(self.ask(f"{self.origin.url}/to?/x").header("location"), "/x")
 
@@ -271,6 +273,7 @@ class Gateway(egress.EgressTest):
             self.assert_problem(self.ask(target, f"Sec-Fetch-Site: {site}"), 403, "url_refused")
         for host in ("evil.test", f"evil.test:{self.door.port}", "localhost.evil.test"):
             self.assert_problem(self.ask(target, f"Host: {host}"), 403, "url_refused")
+        self.assert_problem(self.ask(target, "Origin: http://127.0.0.1"), 403, "url_refused")
         self.assertEqual(backend.connections, [])
         for fields in (("Sec-Fetch-Site: none",), (f"Host: localhost:{self.door.port}",),
                        ("Host: 127.0.0.1",), ("Host: [::1]",)):

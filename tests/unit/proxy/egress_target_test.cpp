@@ -95,10 +95,10 @@ TEST(EgressTarget, Connect) {
 TEST(EgressTarget, LocationsLeadThroughTheGateway) {
   const Url at = parse_gateway_target("/https/a.test:8443/dir/page?q").value();
   EXPECT_EQ(gateway_location(at, "https://a.test:8443/x?y#z"), "/https/a.test:8443/x?y#z");
-  EXPECT_EQ(gateway_location(at, "http://b.test"), "/http/b.test/");
-  EXPECT_EQ(gateway_location(at, "https://b.test:443/x"), "/https/b.test/x");
-  EXPECT_EQ(gateway_location(at, "https://[2001:db8::1]/"), "/https/[2001:db8::1]/");
-  EXPECT_EQ(gateway_location(at, "//b.test/x"), "/https/b.test/x");
+  EXPECT_EQ(gateway_location(at, "http://b.test"), "");
+  EXPECT_EQ(gateway_location(at, "http://a.test:8443/x"), "");
+  EXPECT_EQ(gateway_location(at, "https://a.test/x"), "");
+  EXPECT_EQ(gateway_location(at, "//a.test:8443/x"), "/https/a.test:8443/x");
   EXPECT_EQ(gateway_location(at, "/x"), "/https/a.test:8443/x");
   EXPECT_EQ(gateway_location(at, "next"), "/https/a.test:8443/dir/next");
   EXPECT_EQ(gateway_location(at, "../../../up"), "/https/a.test:8443/up");
