@@ -53,6 +53,8 @@ class Http2ClientTest : public ClientTest {
     RawOrigin origin([&](RawOrigin::Peer& raw, int) {
       FramePeer peer(raw);
       if (const std::uint32_t stream = peer.request()) script(peer, stream);
+      ::shutdown(raw.fd(), SHUT_WR);  // closing with bytes unread would be a reset
+      peer.read_to_end();
     });
     Result<std::string> text;
     run([&]() -> Task<void> {
