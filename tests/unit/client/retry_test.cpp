@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -180,16 +181,17 @@ RawOrigin::Script closes_the_first_connection(Bodies& seen) {
 
 TEST_F(RetryTest, ABodyIsSentAgainIfItRewinds) {
   Bodies seen;
-  RawOrigin origin(closes_the_first_connection(seen));
+  std::optional<RawOrigin> origin(std::in_place, closes_the_first_connection(seen));
   run([&]() -> Task<void> {
     MemoryBody body(Bytes("data", 4));
-    Request request = post(origin, body);
+    Request request = post(*origin, body);
     request.method = Method::kPut;
     request.method_text = "PUT";
     const Outcome outcome = co_await fetch(request);
     EXPECT_EQ(outcome.body, "fine");
     EXPECT_EQ(request.trace.attempts, 2u);
   });
+  origin.reset();  // its threads have ended
   EXPECT_EQ(seen, (Bodies{"data", "data"}));
 }
 
