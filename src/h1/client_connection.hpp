@@ -44,7 +44,7 @@ class ClientConnection : public ClientExchange {
   ClientConnection& operator=(const ClientConnection&) = delete;
   virtual ~ClientConnection();
 
-  // ClientExchange. Where line.upgrade asks for another protocol and the answer is not 101, it is
+  // ClientExchange. Where `upgrade` asks for another protocol and the answer is not 101, it is
   // an answer like any.
   [[nodiscard]] Result<void> send(const OutgoingRequest& request,
                                   const ExchangeTimeouts& timeouts) override;
