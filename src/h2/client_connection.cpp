@@ -157,26 +157,30 @@ void ClientConnection::silent() noexcept {
 
 // --- reading ---
 
-bool ClientConnection::read_some() {
+std::optional<net::IoResult> ClientConnection::read_some() {
   ByteBuffer buffer;
   const std::span<char> room = buffer.prepare(1, ByteBuffer::kLargeBytes);
   const net::IoResult r = stream_.read_some(room);
-  if (r.would_block() && r.want == Direction::kRead) return true;
+  if (r.would_block() && r.want == Direction::kRead) return r;
   if (!r.done()) {
     end(r.end() ? Errc::kUpstreamClosed : Errc::kUpstreamReset);
-    return false;
+    return std::nullopt;
   }
   buffer.commit(r.bytes);
   feed(buffer.view());
-  return !dead_;
+  if (dead_) return std::nullopt;
+  return r;
 }
 
 void ClientConnection::descriptor_ready() noexcept {
   // Whoever is woken runs later in this turn, and may not destroy us.
-  std::size_t rounds = kReadInARowBytesMax / ByteBuffer::kLargeBytes;
-  do {
-    if (!read_some()) return;
-  } while (stream_.has_pending() && --rounds != 0);
+  std::size_t taken_bytes = 0;
+  for (bool more = true; more && taken_bytes < kReadInARowBytesMax;) {
+    const std::optional<net::IoResult> r = read_some();
+    if (!r) return;
+    taken_bytes += r->bytes;
+    more = stream_.has_pending() || (r->done() && !r->drained);
+  }
   // What TLS holds makes no event: it is read once others had their turn.
   if (stream_.has_pending()) return IoThread::current().at_end_of_turn(reader_);
   stream_.descriptor().watch(Direction::kRead, *this);

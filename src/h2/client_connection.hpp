@@ -17,10 +17,12 @@
 #include "h2/nghttp2.hpp"
 #include "http/gate.hpp"
 #include "millrace/client_exchange.hpp"
+#include "net/io_result.hpp"
 #include "net/output.hpp"
 #include "net/stream.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include <boost/intrusive/list.hpp>
@@ -134,8 +136,8 @@ class ClientConnection final : net::OutputSource, ReadyWatcher, Cancellable {
   bool refill(ByteBuffer& to) noexcept override;
 
   void submit_settings();
-  /// False: the connection has ended.
-  [[nodiscard]] bool read_some();
+  /// nullopt: the connection has ended.
+  [[nodiscard]] std::optional<net::IoResult> read_some();
   void feed(std::string_view bytes);
   void ping() noexcept;
   void silent() noexcept;

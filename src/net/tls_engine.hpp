@@ -1,9 +1,9 @@
 // OpenSSL on a non-blocking socket: records in and out, one try at a time.
 //
 // It reads and writes the socket itself (a BIO of ours): one recv takes whatever is there, up to a
-// record (read-ahead), a recv that came back short tells that there is no more, and a peer that is
-// gone raises no SIGPIPE. OpenSSL's buffers are released as soon as they are empty, so an idle
-// connection costs the SSL object alone.
+// record or, for clients, four (read-ahead), a recv that came back short tells that there is no
+// more, and a peer that is gone raises no SIGPIPE. OpenSSL's buffers are released as soon as they
+// are empty, so an idle connection costs the SSL object alone.
 //
 // Bytes given to write() are taken once they are encrypted, even when the socket has no room for
 // them: OpenSSL would want the very same bytes again, and whoever multiplexes cannot promise that.
