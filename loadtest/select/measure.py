@@ -1,4 +1,4 @@
-"""Selects one value in a thousand from a large JSON array. Started by ./run."""
+"""Selects one value in a thousand from much JSON. Started by ./run."""
 
 import argparse
 import json
@@ -33,14 +33,27 @@ def objects():
         yield json.dumps(one, ensure_ascii=False)
 
 
-class Origin:
-    """Sends the array once, as fast as it is taken."""
+class Form:
+    """How the objects make a body, and what selects from it."""
 
-    def __init__(self, size):
-        self.block = (",".join(objects()) + ",").encode()
-        self.blocks = size // len(self.block)
-        self.last = (",".join(objects()) + "]").encode()
-        self.size = 1 + self.blocks * len(self.block) + len(self.last)
+    def __init__(self, name, media_type, path, begin, between, end):
+        self.name, self.media_type, self.path = name, media_type, path
+        self.begin, self.end = begin, end
+        self.block = (between.join(objects()) + between).encode()
+        self.last = (between.join(objects()) + end).encode()
+
+
+FORMS = (Form("JSON array", "application/json", "$[*].rare", b"[", ",", "]"),
+         Form("NDJSON", "application/x-ndjson", "/rare", b"", "\n", "\n"))
+
+
+class Origin:
+    """Sends a body of about `size` bytes once, as fast as it is taken."""
+
+    def __init__(self, form, size):
+        self.form = form
+        self.blocks = size // len(form.block)
+        self.size = len(form.begin) + self.blocks * len(form.block) + len(form.last)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/"
         threading.Thread(target=self.serve, daemon=True).start()
@@ -48,19 +61,19 @@ class Origin:
     def serve(self):
         connection, _ = self.listener.accept()
         connection.recv(65536)
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
-                           b"Content-Length: %d\r\n\r\n[" % self.size)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nConnection: close\r\n"
+                           b"Content-Length: %d\r\n\r\n" % (self.form.media_type.encode(), self.size))
+        connection.sendall(self.form.begin)
         for _ in range(self.blocks):
-            connection.sendall(self.block)
-        connection.sendall(self.last)
+            connection.sendall(self.form.block)
+        connection.sendall(self.form.last)
         connection.close()
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--gib", type=float, default=2)
-    origin = Origin(int(parser.parse_args().gib * heavy.GIB))
-    batch = json.dumps({"requests": [{"url": origin.url, "select": "$[*].rare", "timeout": "10m"}]})
+def measure(form, size):
+    """A row of the table."""
+    origin = Origin(form, size)
+    batch = json.dumps({"requests": [{"url": origin.url, "select": form.path, "timeout": "10m"}]})
     with harness.Millrace(CONFIG) as server:
         urllib.request.urlopen(server.admin + "/metrics").read()
         request = urllib.request.Request(server.url + "/v1/fetch/batch", batch.encode(),
@@ -70,12 +83,20 @@ def main():
             line = json.loads(urllib.request.urlopen(request, timeout=600).readline())
         cpu = heavy.processor_seconds(server) - before
     if line.get("selected") != [999] * (origin.blocks + 1):
-        sys.exit(f"wrong: {str(line)[:300]}")
+        sys.exit(f"{form.name}: wrong: {str(line)[:300]}")
     seconds = line["timing_us"]["total"] / 1e6
-    heavy.table("`select` from a JSON array", "Of a batch, one item; network and parser on one thread.",
-                ["GiB", "MB per CPU second", "MB/s", "growth of memory, MiB"],
-                [[f"{origin.size / heavy.GIB:.1f}", f"{origin.size / 1e6 / cpu:.0f}",
-                  f"{origin.size / 1e6 / seconds:.0f}", f"{memory.growth / heavy.MIB:.1f}"]])
+    return [form.name, f"{origin.size / heavy.GIB:.1f}", f"{origin.size / 1e6 / cpu:.0f}",
+            f"{origin.size / 1e6 / seconds:.0f}", f"{memory.growth / heavy.MIB:.1f}"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--gib", type=float, default=2)
+    size = int(parser.parse_args().gib * heavy.GIB)
+    heavy.table("`select` from a large answer",
+                "Of a batch, one item; network and parser on one thread.",
+                ["answer", "GiB", "MB per CPU second", "MB/s", "growth of memory, MiB"],
+                [measure(form, size) for form in FORMS])
 
 
 if __name__ == "__main__":

@@ -1,36 +1,43 @@
 #include "endpoints/batch_select.hpp"
 
 #include "client/response.hpp"
+#include "endpoints/json_records.hpp"
 #include "parse/json_select.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 namespace millrace::endpoints {
 namespace {
 
-/// One value, or an array of them.
+/// One value, or an array of them: where the path means many, or the answer has many texts.
 class SelectedBody final : public BodyTaker, parse::JsonSelectSink {
  public:
   SelectedBody(parse::JsonPath path, BatchResult& result, std::uint64_t bytes_max)
-      : path_(std::move(path)), result_(result), bytes_max_(bytes_max), select_(path_, *this) {
+      : many_(path.many()), result_(result), bytes_max_(bytes_max), select_(path, *this) {
     result_.body_kind = BatchResult::Body::kSelected;
-    if (path_.many()) result_.body.append("[");
   }
 
   Result<void> begin(const client::Response& response) override {
     bodiless_ = response.body_length().is_none();
+    const JsonFraming framing =
+        json_framing_of(response.fields().value_or(http::FieldId::kContentType, {}));
+    records_.emplace(framing, select_);
+    many_ = many_ || framing != JsonFraming::kText;
+    if (many_) result_.body.append("[");
     return {};
   }
 
-  // A piece adds at most itself to what is selected, and a comma per value: memory for it is taken
-  // before, and what was not needed is given back.
+  // A piece, with what is kept of the text that it goes on with, adds at most itself to what is
+  // selected, and a comma per value: memory for it is taken before, and what was not needed is
+  // given back.
   Task<Result<void>> take(std::string_view piece) override {
     const std::uint64_t before = result_.body.bytes();
-    const std::uint64_t most = 2 * piece.size();
+    const std::uint64_t most = 2 * (piece.size() + records_->held_bytes_max());
     if (const auto room = co_await result_.held.grow(most); !room) co_return room;
-    if (const auto fed = select_.feed(piece); !fed) co_return not_json(fed.error());
-    const std::uint64_t grown = result_.body.bytes() - before;
+    if (const auto fed = records_->feed(piece); !fed) co_return fault(fed.error());
+    const std::uint64_t grown = result_.body.bytes() - before + kept_bytes();
     result_.held.shrink(most - std::min(grown, most));
     if (result_.body.bytes() > bytes_max_) {
       result_.detail = larger_than(bytes_max_);
@@ -41,8 +48,8 @@ class SelectedBody final : public BodyTaker, parse::JsonSelectSink {
 
   Task<Result<void>> finish() override {
     if (!bodiless_)
-      if (const auto ended = select_.finish(); !ended) co_return not_json(ended.error());
-    if (path_.many())
+      if (const auto ended = records_->finish(); !ended) co_return fault(ended.error());
+    if (many_)
       result_.body.append("]");
     else if (result_.matched == 0)
       result_.body.append("null");
@@ -53,7 +60,7 @@ class SelectedBody final : public BodyTaker, parse::JsonSelectSink {
   // Line ends stand between tokens only; the answer is one line. Of a member that stands twice the
   // first is the value.
   void value_piece(std::string_view text) override {
-    if (!path_.many() && result_.matched != 0) return;
+    if (!many_ && result_.matched != 0) return;
     if (!std::exchange(in_value_, true) && result_.matched != 0) result_.body.append(",");
     while (!text.empty()) {
       const std::size_t end = std::min(text.find_first_of("\r\n"), text.size());
@@ -66,17 +73,26 @@ class SelectedBody final : public BodyTaker, parse::JsonSelectSink {
     ++result_.matched;
   }
 
-  Result<void> not_json(parse::JsonFault fault) {
-    result_.detail = "select: the answer is not JSON: ";
-    result_.detail.append(fault.reason).append(" at byte ").append(std::to_string(fault.offset));
-    result_.detail += '.';
+  /// What has come to be kept of an unfinished text since it was last asked.
+  [[nodiscard]] std::uint64_t kept_bytes() noexcept {
+    const std::uint64_t now = records_->held_bytes_max();
+    const std::uint64_t before = std::exchange(kept_, now);
+    if (now >= before) return now - before;
+    result_.held.shrink(before - now);
+    return 0;
+  }
+
+  Result<void> fault(std::string_view what) {
+    result_.detail.assign("select: ").append(what).append(".");
     return fail(Errc::kUpstreamBadMessage);
   }
 
-  const parse::JsonPath path_;
+  bool many_;
   BatchResult& result_;
   const std::uint64_t bytes_max_;
   parse::JsonSelect select_;
+  std::optional<JsonRecords> records_;
+  std::uint64_t kept_ = 0;  // of the memory that is held
   bool bodiless_ = false;
   bool in_value_ = false;
 };

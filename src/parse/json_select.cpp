@@ -45,6 +45,14 @@ std::expected<void, JsonFault> JsonSelect::finish() {
   return whole;
 }
 
+void JsonSelect::reset() noexcept {
+  scanner_.reset();
+  scanner_.watch(1);
+  name_bytes_ = 0;
+  name_equal_ = true;
+  selected_ = false;
+}
+
 void JsonSelect::on_name() noexcept {
   const auto& wanted = path_.steps()[scanner_.depth() - 1].name;
   if (!wanted || !name_equal_) return;

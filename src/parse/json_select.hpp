@@ -46,6 +46,8 @@ class JsonSelect {
   [[nodiscard]] std::expected<void, JsonFault> feed(std::string_view piece);
   /// The text was whole.
   [[nodiscard]] std::expected<void, JsonFault> finish();
+  /// Begins anew, with the next text.
+  void reset() noexcept;
 
  private:
   void on_name() noexcept;

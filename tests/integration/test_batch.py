@@ -230,6 +230,21 @@ class Select(BatchTest):
                 self.assert_error(line, "upstream_bad_message")
                 self.assertIn("at byte", line["error"]["detail"])
 
+    def test_lines_and_events_are_a_text_each(self):
+        lines = b'{"a":1}\r\n\n{"b":2}\n{"a":[3]}'
+        events = b': hello\n\ndata: {"a":1}\n\nevent: x\ndata: {"a":\ndata: [3]}\n\ndata: [DONE]\n\n'
+        for kind, body in (("application/x-ndjson; charset=utf-8", lines), ("text/event-stream", events)):
+            with self.subTest(kind):
+                backend = self.backend(answer(body, f"Content-Type: {kind}"))
+                line = self.one(url=backend.url, select="/a")
+                self.assertEqual((line["selected"], line["matched"]), ([1, [3]], 2))
+
+    def test_bad_line_is_named(self):
+        backend = self.backend(answer(b'{"a":1}\n{"a"}\n', "Content-Type: application/jsonl"))
+        line = self.one(url=backend.url, select="/a")
+        self.assert_error(line, "upstream_bad_message")
+        self.assertIn("line 2 is not JSON", line["error"]["detail"])
+
     def test_path_that_is_none(self):
         response = self.post({"requests": [{"url": "http://a/", "select": "$..x"}]})
         self.assertEqual((response.status, response.json()["code"]), (400, "bad_parameter"))
