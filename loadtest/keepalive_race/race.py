@@ -3,16 +3,17 @@
 import argparse
 import asyncio
 import collections
+import os
 import random
+import socket
 import sys
 
 import heavy
 import harness
+import origins
 
-WORKERS = 2000
-# Around the close time; a quarter of the pauses is within NEAR of it.
-SPREAD_S = 0.2
-NEAR_S = 0.05
+# Around the close time; half of the pauses is within origins.NEAR_S of it.
+SPREAD_S = 0.1
 BODY = b"x" * 100
 CONFIG = """
 [server]
@@ -21,52 +22,11 @@ listen = ["127.0.0.1:0"]
 access = "off"
 [upstream.origin]
 targets = ["http://127.0.0.1:{port}"]
+timeout = {{ connect = "10s" }}
 [[route]]
 match = {{ path = "/*" }}
 upstream = "origin"
 """
-
-
-class Origin(asyncio.Protocol):
-    """Answers POSTs; closes a connection that was idle for `close_s`. Counts what it sees."""
-
-    close_s = 2.0
-    posts = connections = near = 0
-    last_by_worker = {}
-
-    def connection_made(self, transport):
-        Origin.connections += 1
-        self.transport, self.held, self.timer = transport, b"", None
-
-    def connection_lost(self, _):
-        if self.timer:
-            self.timer.cancel()
-
-    def data_received(self, data):
-        if self.timer:
-            self.timer.cancel()
-        self.held += data
-        while True:
-            end = self.held.find(b"\r\n\r\n")
-            if end < 0 or len(self.held) < end + 4 + len(BODY):
-                break
-            head, self.held = self.held[:end], self.held[end + 4 + len(BODY):]
-            self.note(head)
-            self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-        loop = asyncio.get_running_loop()
-        self.timer = loop.call_later(self.close_s, self.transport.close)
-
-    @staticmethod
-    def note(head):
-        now = asyncio.get_running_loop().time()
-        lower = head.lower()
-        at = lower.index(b"x-worker: ") + 10
-        worker = lower[at:].split(b"\r\n", 1)[0]
-        last = Origin.last_by_worker.get(worker)
-        if last is not None and abs(now - last - Origin.close_s) <= NEAR_S:
-            Origin.near += 1
-        Origin.last_by_worker[worker] = now
-        Origin.posts += 1
 
 
 class Worker:
@@ -93,34 +53,51 @@ class Worker:
             return repr(error)
 
 
-async def play(options):
-    Origin.close_s = options.close
+def listens(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+async def play(options, server):
+    workers = [Worker(i, server.host, server.port) for i in range(options.clients)]
+    outcomes = collections.Counter()
     loop = asyncio.get_running_loop()
-    origin = await loop.create_server(Origin, "127.0.0.1", 0, backlog=4096)
-    port = origin.sockets[0].getsockname()[1]
-    with harness.Millrace(CONFIG.format(port=port)) as server:
-        workers = [Worker(i, server.host, server.port) for i in range(WORKERS)]
-        outcomes = collections.Counter()
-        for _ in range(-(-options.posts // WORKERS)):
-            outcomes.update(await asyncio.gather(*(worker.post() for worker in workers)))
-            await asyncio.sleep(options.close + random.uniform(-SPREAD_S, SPREAD_S))
+    for _ in range(-(-options.posts // options.clients)):
+        # From beginning to beginning: each client's turn in a round comes at about the same time.
+        ends = loop.time() + options.close + random.uniform(-SPREAD_S, SPREAD_S)
+        outcomes.update(await asyncio.gather(*(worker.post() for worker in workers)))
+        await asyncio.sleep(ends - loop.time())
     return outcomes
 
 
-def main():
+def options_of(arguments):
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--close", type=float, default=2.0, help="seconds")
+    parser.add_argument("--server", choices=origins.KINDS, default="frames")
+    parser.add_argument("--close", type=float, default=2.0, help="seconds; whole ones but for frames")
     parser.add_argument("--posts", type=int, default=100_000)
-    outcomes = asyncio.run(play(parser.parse_args()))
+    parser.add_argument("--clients", type=int, default=1000)
+    return parser.parse_args(arguments)
+
+
+def main():
+    options = options_of(None)
+    port = harness.free_port()
+    command = origins.command(options.server, port, options.close)
+    environment = {**os.environ, "CLOSE_S": str(options.close)}
+    with (harness.Process(command, options.server, cwd=origins.FOLDER, env=environment),
+          harness.Millrace(CONFIG.format(port=port)) as server):
+        harness.wait_until(lambda: listens(port), what="the server's socket")
+        outcomes = asyncio.run(play(options, server))
+        counted = origins.counts(port)
     good = outcomes.pop("HTTP/1.1 200 OK", 0)
-    heavy.table(f"A server that closes idle connections after {Origin.close_s:g} s",
-                "POSTs through the proxy; pauses of the close time +- 0.2 s. Counted by the server, "
-                "but for the failures.",
-                ["POSTs", "pauses within 50 ms of the close time", "connections", "failed"],
-                [[Origin.posts, Origin.near, Origin.connections, sum(outcomes.values())]])
+    heavy.table(f"{options.server}, which closes idle connections after {options.close:g} s",
+                f"POSTs through the proxy, {options.clients} at once; pauses of the close time +- "
+                f"{SPREAD_S:g} s. Counted by the server, but for the failures.",
+                ["POSTs", "pauses within 50 ms of the close time", "failed"],
+                [[counted["posts"], counted["near"], sum(outcomes.values())]])
     if outcomes:
         print(dict(outcomes), file=sys.stderr)
-    sys.exit(1 if outcomes or good != Origin.posts else 0)
+    sys.exit(1 if outcomes or good != counted["posts"] else 0)
 
 
 if __name__ == "__main__":
