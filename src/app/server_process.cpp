@@ -76,6 +76,7 @@ void ServerProcess::start_thread(IoThread& io) {
                                                                  .offload = *offload_,
                                                                  .log = *log_,
                                                                  .guard = guard_,
+                                                                 .targets = targets_,
                                                                  .thread = io.index(),
                                                                  .threads = threads_});
   for (const config::TlsListener& tls : config_->server.tls)
@@ -134,6 +135,7 @@ int ServerProcess::run() {
       .threads = config_->offload.threads != 0 ? config_->offload.threads : threads_,
       .queue_max = config_->offload.queue,
       .cost_max = config_->offload.memory_bytes});
+  publish_targets(*config_, targets_);
   io_ = std::make_unique<IoThreads>(threads_);
   stacks_.resize(threads_);
   io_->start();

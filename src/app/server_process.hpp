@@ -11,6 +11,7 @@
 #include "config/load.hpp"
 #include "millrace/status.hpp"
 #include "net/listener.hpp"
+#include "proxy/target_board.hpp"
 #include "runtime/io_threads.hpp"
 #include "runtime/offload.hpp"
 
@@ -83,6 +84,7 @@ class ServerProcess final : StatusSource {
   net::SocketAddress admin_address_;
   std::unique_ptr<log::Logger> log_;
   net::AddressGuard guard_;
+  proxy::TargetBoard targets_;
   std::unique_ptr<Offload> offload_;
   std::unique_ptr<IoThreads> io_;
   std::vector<std::unique_ptr<ThreadStack>> stacks_;

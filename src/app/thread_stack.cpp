@@ -101,11 +101,24 @@ proxy::HostPolicy to_host_policy(config::HostPolicy::Kind kind) {
   }
 }
 
+std::string to_balancer(config::Balance balance) {
+  switch (balance) {
+    case config::Balance::kRoundRobin:
+      return "round_robin";
+    case config::Balance::kLeastRequests:
+      return "least_requests";
+    case config::Balance::kRingHash:
+      return "ring_hash";
+    case config::Balance::kRandomTwo:
+      break;
+  }
+  return "random_two";
+}
+
 proxy::Upstream::Options to_upstream(const std::string& name, const config::Upstream& upstream) {
   proxy::Upstream::Options options;
   options.name = name;
-  for (const config::Target& t : upstream.targets)
-    options.targets.push_back(to_origin(t, upstream.tls));
+  options.balance = to_balancer(upstream.balance);
   options.idle_max = upstream.keepalive.idle_max;
   options.idle_age_max = upstream.keepalive.idle_timeout;
   options.host = to_host_policy(upstream.host.kind);
@@ -117,6 +130,16 @@ proxy::Upstream::Options to_upstream(const std::string& name, const config::Upst
 }
 
 }  // namespace
+
+void publish_targets(const config::Config& config, proxy::TargetBoard& board) {
+  for (const auto& [name, upstream] : config.upstreams) {
+    std::vector<proxy::TargetSpec> specs;
+    for (const config::Target& target : upstream.targets)
+      specs.push_back({.origin = to_origin(target, upstream.tls)});
+    board.upstream(name)->publish(std::move(specs));
+  }
+  board.retain([&](const std::string& name) { return config.upstreams.contains(name); });
+}
 
 std::vector<net::Network> to_networks(const std::vector<config::Network>& networks) {
   std::vector<net::Network> out;
@@ -170,7 +193,9 @@ ThreadStack::ThreadStack(const Shared& shared)
 
 void ThreadStack::make_upstreams() {
   for (const auto& [name, upstream] : shared_.config.upstreams) {
-    auto made = proxy::Upstream::make(client_, to_upstream(name, upstream), shared_.thread);
+    proxy::Upstream::Options options = to_upstream(name, upstream);
+    options.state = shared_.targets.upstream(name);
+    auto made = proxy::Upstream::make(client_, std::move(options), shared_.thread);
     if (!made) throw std::runtime_error("upstream." + name + ": " + made.error());
     upstreams_.emplace(name, std::move(*made));
   }

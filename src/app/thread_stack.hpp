@@ -16,6 +16,7 @@
 #include "proxy/connect_handler.hpp"
 #include "proxy/egress.hpp"
 #include "proxy/reverse_proxy.hpp"
+#include "proxy/target_board.hpp"
 #include "proxy/upstream.hpp"
 #include "runtime/offload.hpp"
 #include "server/connections.hpp"
@@ -57,6 +58,7 @@ class ThreadStack {
     Offload& offload;
     log::Logger& log;
     const net::AddressGuard& guard;
+    proxy::TargetBoard& targets;
     unsigned thread;   ///< index of this one
     unsigned threads;  ///< of all
   };
@@ -93,6 +95,8 @@ class ThreadStack {
   std::unique_ptr<server::Connections> connections_;
 };
 
+/// Publishes the targets of every upstream: before the first stack is made, and on a reload.
+void publish_targets(const config::Config& config, proxy::TargetBoard& board);
 /// The configuration's address as a socket address.
 [[nodiscard]] net::SocketAddress to_socket_address(const config::Address& address);
 [[nodiscard]] ConnectionLimits to_connection_limits(const config::Config& config);

@@ -210,7 +210,7 @@ struct KeepAlive {
 /// `[upstream.NAME]`
 struct Upstream {
   std::vector<Target> targets;  ///< at least one
-  Balance balance = Balance::kRoundRobin;
+  Balance balance = Balance::kRandomTwo;
   HostPolicy host;  ///< resolved: kUpstream when it was not given and a target is https://name
   Timeouts timeout;
   UpstreamTls tls;

@@ -78,9 +78,9 @@ template <>
 std::span<const Choice<Balance>> choices() {
   static constexpr auto kChoices = std::to_array<Choice<Balance>>({
       {Balance::kRoundRobin, "round_robin"},
-      {Balance::kLeastRequests, "least_requests", true},
-      {Balance::kRandomTwo, "random_two", true},
-      {Balance::kRingHash, "ring_hash", true},
+      {Balance::kLeastRequests, "least_requests"},
+      {Balance::kRandomTwo, "random_two"},
+      {Balance::kRingHash, "ring_hash"},
   });
   return kChoices;
 }

@@ -1,9 +1,16 @@
 // Which target of a group gets the next request. One policy per file in balancers/; its name in the
 // list of meson.build makes it known.
 //
+// A balancer sees only targets that may be used (proxy/eligible.hpp): who is down, drained or of a
+// group that is not needed is not among them. It is told of every change.
+//
 // Thread rule: one io thread; every thread has its own.
 #pragma once
 
+#include "proxy/target_state.hpp"
+
+#include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -12,18 +19,33 @@
 namespace millrace::proxy {
 
 /// What a policy sees of a target.
-struct TargetState {
-  unsigned weight = 1;    ///< 0: gets nothing
-  bool available = true;  ///< false: known to be down
+struct Candidate {
+  const TargetState* state = nullptr;
+  /// > 0. In hundredths where it starts slowly: compare only those of one set.
+  std::uint64_t weight = 1;
+};
+
+/// What a policy is told of a request.
+struct PickContext {
+  /// TargetState::id of those that have just failed: taken only when there is no other.
+  std::span<const std::uint64_t> avoid = {};
+  /// Of what requests that belong together share (proxy/request_key.hpp); nullopt: nothing.
+  std::optional<std::uint64_t> key = std::nullopt;
+  /// The value of the sticky cookie; empty: none.
+  std::string_view sticky = {};
+
+  [[nodiscard]] bool avoids(const TargetState& target) const noexcept {
+    return std::ranges::find(avoid, target.id()) != avoid.end();
+  }
 };
 
 class Balancer {
  public:
   virtual ~Balancer() = default;
-  /// The index of an available target of weight > 0; nullopt: there is none. `avoid` has just
-  /// failed: it is taken only when there is no other.
-  [[nodiscard]] virtual std::optional<std::size_t> pick(
-      std::span<const TargetState> targets, std::optional<std::size_t> avoid) noexcept = 0;
+  /// From now on these. They stay as they are until the next call. May be empty.
+  virtual void set(std::span<const Candidate> candidates) = 0;
+  /// An index into them; only where there is one at least. Allocates nothing.
+  [[nodiscard]] virtual std::size_t pick(const PickContext& context) noexcept = 0;
 };
 
 /// `name` as in the configuration ("round_robin"); nullptr: there is none of that name. `seed`

@@ -5,7 +5,9 @@
 #include "millrace/body_source.hpp"
 #include "proxy/pass_on.hpp"
 
+#include <cstdint>
 #include <cstring>
+#include <optional>
 
 namespace millrace::proxy {
 namespace {
@@ -64,26 +66,33 @@ void log_failure(const Upstream::Options& options, const client::Trace& trace, c
 
 }  // namespace
 
-Task<Result<Response>> ReverseProxy::fetch(Exchange& exchange, Request& request) {
+Task<Result<Response>> ReverseProxy::fetch(Exchange& exchange, Request& request,
+                                           TargetLease& lease) {
   UpstreamTrace& trace = exchange.upstream;
-  std::optional<std::size_t> avoid;
+  std::optional<std::uint64_t> tried;
   Error failure = Errc::kNoTarget;
   for (;;) {
-    const std::optional<std::size_t> target = upstream_.pick(avoid);
-    if (!target) co_return fail(Errc::kNoTarget);
-    if (target == avoid) co_return fail(failure);  // there is no other
-    request.origin = upstream_.origin(*target);
-    request.host = upstream_.host_for(*target, exchange.request.authority);
+    PickContext context;
+    if (tried) context.avoid = {&*tried, 1};
+    lease = upstream_.pick(context);
+    if (!lease) co_return fail(failure);
+    if (tried == lease.id()) co_return fail(failure);  // there is no other
+    request.origin = lease.origin();
+    request.host = upstream_.host_for(lease, exchange.request.authority);
     request.trace.attempts = 0;
     Result<Response> response = co_await upstream_.client().fetch(request);
     trace.target = request.trace.target;
     trace.attempts += request.trace.attempts;
     trace.reused = request.trace.reused;
-    if (response) co_return response;
+    if (response) {
+      lease.answered(response->status());
+      co_return response;
+    }
     failure = response.error();
+    lease.failed(failure);
     log_failure(upstream_.options(), request.trace, failure);
-    if (avoid || !may_try_another(failure)) co_return response;
-    avoid = target;
+    if (tried || !may_try_another(failure)) co_return response;
+    tried = lease.id();
   }
 }
 
@@ -95,10 +104,12 @@ Task<Result<void>> ReverseProxy::forward(Exchange& exchange) {
   ExchangeBody body(exchange);
   if (!exchange.request.body.is_none()) request.body = &body;
 
-  Result<Response> response = co_await fetch(exchange, request);
+  TargetLease lease;
+  Result<Response> response = co_await fetch(exchange, request, lease);
   if (!response) co_return fail(response.error());
   exchange.upstream.status = response->status();
   const Result<void> passed = co_await pass_answer(exchange, request, *response);
+  lease.finished(passed);
   co_await response->close();
   co_return passed;
 }

@@ -26,7 +26,8 @@ class ReverseProxy final : public Handler {
 
  private:
   Task<Result<void>> forward(Exchange& exchange);
-  Task<Result<client::Response>> fetch(Exchange& exchange, client::Request& request);
+  Task<Result<client::Response>> fetch(Exchange& exchange, client::Request& request,
+                                       TargetLease& lease);
 
   Upstream& upstream_;
 };

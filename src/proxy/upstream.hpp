@@ -1,15 +1,19 @@
 // A group of targets that serve the same thing, as one io thread sees it.
 //
+// Targets come and go while it is used (UpstreamState::publish); a request in flight keeps its own.
+// Which of them a request goes to: proxy/eligible.hpp says who may, a Balancer says who does.
+//
 // Ownership: keeps its origins (and so their idle connections) alive; the Client outlives it.
 // Thread rule: made anywhere, used on one io thread.
 #pragma once
 
 #include "client/client.hpp"
 #include "proxy/balancer.hpp"
+#include "proxy/target_lease.hpp"
+#include "proxy/upstream_state.hpp"
 
 #include <expected>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,8 +30,13 @@ class Upstream {
  public:
   struct Options {
     std::string name;  ///< of the configuration: for logs, metrics and errors
-    std::vector<client::OriginSpec> targets;
-    std::string balance = "round_robin";
+    /// Published at the start; none: whoever has `state` publishes.
+    std::vector<TargetSpec> targets;
+    /// What the io threads share; nullptr: this one shares with nobody.
+    std::shared_ptr<UpstreamState> state;
+    std::string balance = "random_two";
+    /// Share of healthy targets below which their health is not believed; see eligible.hpp.
+    double panic_share = 0.25;
     HostPolicy host = HostPolicy::kPreserve;
     std::string host_name;  ///< for HostPolicy::kName
     client::Timeouts timeouts;
@@ -42,32 +51,36 @@ class Upstream {
   [[nodiscard]] static std::expected<std::unique_ptr<Upstream>, std::string> make(
       client::Client& client, Options options, unsigned seed);
 
-  /// The next target; `avoid` has just failed. nullopt: none is available.
-  [[nodiscard]] std::optional<std::size_t> pick(std::optional<std::size_t> avoid) noexcept {
-    return balancer_->pick(states_, avoid);
-  }
-  [[nodiscard]] const client::OriginPtr& origin(std::size_t target) const noexcept {
-    return targets_[target].origin;
-  }
+  /// A target for one request; empty: none is available. It is one of those to avoid only when
+  /// there is no other.
+  [[nodiscard]] TargetLease pick(const PickContext& context = {});
+  /// For all threads; this one has them at once.
+  void set_targets(std::vector<TargetSpec> targets);
   /// The Host field for a request to `target` whose client asked for `authority`.
-  [[nodiscard]] std::string_view host_for(std::size_t target,
+  [[nodiscard]] std::string_view host_for(const TargetLease& target,
                                           std::string_view authority) const noexcept;
 
   [[nodiscard]] const Options& options() const noexcept { return options_; }
   [[nodiscard]] client::Client& client() const noexcept { return client_; }
+  [[nodiscard]] UpstreamState& state() const noexcept { return *state_; }
 
  private:
-  struct Target {
-    client::OriginPtr origin;
-    std::string authority;
-  };
   Upstream(client::Client& client, Options options, unsigned seed);
+  /// Makes what is published this thread's own. The error is of the first target that failed; the
+  /// others are there.
+  std::expected<void, std::string> refresh();
+  [[nodiscard]] std::expected<LocalTargetPtr, std::string> local(const UpstreamState::Entry& entry);
+  void log_fault(const std::string& fault) const;
 
   client::Client& client_;
   const Options options_;
-  std::vector<Target> targets_;
-  std::vector<TargetState> states_;  // parallel to targets_
+  const std::shared_ptr<UpstreamState> state_;
   std::unique_ptr<Balancer> balancer_;
+  std::uint64_t seen_version_ = 0;
+  std::shared_ptr<const UpstreamState::Targets> seen_;
+  std::vector<LocalTargetPtr> targets_;  ///< parallel to *seen_; null: it could not be made
+  std::vector<LocalTargetPtr> chosen_;   ///< those that may be used
+  std::vector<Candidate> candidates_;    ///< parallel to chosen_
 };
 
 }  // namespace millrace::proxy

@@ -1,37 +1,30 @@
-// One after the other; a target of weight 3 gets three requests in a row. The default wherever
-// requests cost about the same.
+// One after the other, by weight. For requests that all cost about the same.
 #include "proxy/balancer.hpp"
+#include "proxy/balancers/turns.hpp"
 
 namespace millrace::proxy {
 namespace {
 
 class RoundRobin final : public Balancer {
  public:
-  explicit RoundRobin(unsigned seed) noexcept : at_(seed) {}
+  explicit RoundRobin(unsigned seed) noexcept : turns_(seed) {}
 
-  std::optional<std::size_t> pick(std::span<const TargetState> targets,
-                                  std::optional<std::size_t> avoid) noexcept override {
-    if (targets.empty()) return std::nullopt;
-    std::optional<std::size_t> last_resort;
-    // Once round, and the one in whose turn we are a second time.
-    for (std::size_t tried = 0; tried <= targets.size(); ++tried) {
-      const std::size_t index = at_ % targets.size();
-      const TargetState& target = targets[index];
-      const bool usable = target.available && given_ < target.weight;
-      if (usable && avoid != index) {
-        ++given_;
-        return index;
-      }
-      if (target.available && target.weight > 0) last_resort = index;
-      at_ = index + 1;
-      given_ = 0;
-    }
-    return last_resort;
+  void set(std::span<const Candidate> candidates) override {
+    candidates_ = candidates;
+    turns_.set(candidates);
+  }
+
+  std::size_t pick(const PickContext& context) noexcept override {
+    const auto wanted = [&](std::size_t i) { return !context.avoids(*candidates_[i].state); };
+    if (context.avoid.empty()) return turns_.next([](std::size_t) { return true; });
+    for (std::size_t i = 0; i < candidates_.size(); ++i)
+      if (wanted(i)) return turns_.next(wanted);
+    return turns_.next([](std::size_t) { return true; });
   }
 
  private:
-  std::size_t at_;
-  unsigned given_ = 0;  // to the target at at_, in this turn
+  std::span<const Candidate> candidates_;
+  Turns turns_;
 };
 
 }  // namespace

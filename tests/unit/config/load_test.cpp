@@ -147,7 +147,8 @@ TEST(Schema, DescribesEveryPrintedKey) {
   EXPECT_EQ(schema["properties"]["limits"]["properties"]["body"]["default"], "none");
   const auto& upstream = schema["properties"]["upstream"]["additionalProperties"];
   EXPECT_EQ(upstream["required"], nlohmann::json::array({"targets"}));
-  EXPECT_EQ(upstream["properties"]["balance"]["enum"], nlohmann::json::array({"round_robin"}));
+  EXPECT_EQ(upstream["properties"]["balance"]["enum"],
+            nlohmann::json::array({"round_robin", "least_requests", "random_two", "ring_hash"}));
   EXPECT_FALSE(upstream["properties"].contains("retry")) << "of a later version";
 }
 

@@ -26,7 +26,10 @@ class ReverseProxyTest : public ::testing::Test {
  protected:
   Upstream::Options options(std::initializer_list<std::uint16_t> ports) {
     Upstream::Options o{.name = "api"};
-    for (const std::uint16_t port : ports) o.targets.push_back({.host = "127.0.0.1", .port = port});
+    // In turn, so that tests know who is asked.
+    o.balance = "round_robin";
+    for (const std::uint16_t port : ports)
+      o.targets.push_back({.origin = {.host = "127.0.0.1", .port = port}});
     return o;
   }
   std::unique_ptr<Upstream> upstream(Upstream::Options o) {

@@ -1,0 +1,75 @@
+#include "proxy/target_lease.hpp"
+
+#include "proxy/upstream_state.hpp"
+#include "runtime/io_thread.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+namespace millrace::proxy {
+namespace {
+
+TimePoint now_in_turn() noexcept {
+  IoThread* const io = IoThread::current_or_null();
+  return io != nullptr ? io->turn_time() : Clock::now();
+}
+
+}  // namespace
+
+Outcome judge(const Error& error, bool answered) noexcept {
+  if (error.info().fault != Fault::kUpstream) return Outcome::kNeither;
+  switch (error.errc) {
+    case Errc::kTotalTimeout:
+      // Once it answers, it may be the client who is slow.
+      return answered ? Outcome::kNeither : Outcome::kBad;
+    case Errc::kUpstreamTooLarge:
+    case Errc::kTooManyRedirects:
+      return Outcome::kNeither;
+    default:
+      return Outcome::kBad;
+  }
+}
+
+TargetLease& TargetLease::operator=(TargetLease&& other) noexcept {
+  if (this == &other) return *this;
+  release();
+  target_ = std::move(other.target_);
+  upstream_ = other.upstream_;
+  began_ = other.began_;
+  outcome_ = other.outcome_;
+  cause_ = other.cause_;
+  answered_ = other.answered_;
+  return *this;
+}
+
+void TargetLease::answered(int status) noexcept {
+  answered_ = true;
+  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(now_in_turn() - began_);
+  target_->state->took(static_cast<std::uint32_t>(
+      std::clamp<std::int64_t>(took.count(), 0, std::int64_t{UINT32_MAX})));
+  if (is_gateway_failure(status)) outcome_ = Outcome::kBad;
+}
+
+void TargetLease::failed(const Error& error) noexcept {
+  outcome_ = judge(error, answered_);
+  cause_ = error.errc;
+}
+
+void TargetLease::finished(const Result<void>& outcome) noexcept {
+  if (!outcome) {
+    const Outcome judged = judge(outcome.error(), answered_);
+    if (judged != Outcome::kBad) return;  // its status, if it was bad, still counts
+    outcome_ = judged;
+    cause_ = outcome.error().errc;
+  } else if (outcome_ == Outcome::kNeither) {
+    outcome_ = Outcome::kGood;
+  }
+}
+
+void TargetLease::release() noexcept {
+  if (target_ == nullptr) return;
+  (void)target_->state->end(outcome_, cause_, 0);
+  target_ = nullptr;
+}
+
+}  // namespace millrace::proxy
