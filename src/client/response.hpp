@@ -48,6 +48,8 @@ class Response {
   [[nodiscard]] bool is_tunnel() const noexcept { return http().is_tunnel(); }
   void send_tunnel(BodySource& source) { http().send_tunnel(source); }
 
+  /// A Content-Encoding is being undone.
+  [[nodiscard]] bool is_decoding() const noexcept { return decoder_ != nullptr; }
   /// Undoes the Content-Encoding from here on, if there is one. Before the first read. Error:
   /// kUpstreamBadCoding for one that is unknown.
   [[nodiscard]] Result<void> start_decoding();

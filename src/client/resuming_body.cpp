@@ -15,7 +15,8 @@ AnswerHead head_of(const Response& response) noexcept {
 }
 
 std::optional<ResumePoint> point_of(const Request& request, const Response& response) {
-  if (request.body != nullptr || request.decode || response.is_tunnel()) return std::nullopt;
+  if (request.body != nullptr || response.is_decoding() || response.is_tunnel())
+    return std::nullopt;
   using std::chrono::floor, std::chrono::seconds, std::chrono::system_clock;
   return ResumePoint::of(request.method, head_of(response), floor<seconds>(system_clock::now()));
 }
@@ -112,6 +113,8 @@ Task<Result<void>> ResumingBody::wait() {
 Task<Result<void>> ResumingBody::ask_for_rest() {
   request_.fields.set_copy(http::FieldId::kRange, point_->range_from(received_bytes_));
   request_.fields.set_copy(http::FieldId::kIfRange, point_->validator());
+  if (std::exchange(request_.decode, false))
+    request_.fields.set(http::FieldId::kAcceptEncoding, "identity");  // as what there is of it
   metrics::add(metrics::Metric::kUpstreamRetries);
   Result<Response> answer = co_await sender_.send(request_);
   if (!answer) {

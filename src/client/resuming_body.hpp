@@ -3,13 +3,13 @@
 //
 // It goes on after a truncation, a reset or an idle timeout, if resume_point.hpp finds that the
 // rest can be asked for. If the representation has changed meanwhile, or the answer is not exactly
-// the rest, the body ends in kUpstreamTruncated: nothing is mixed. Bodies that Client decodes
-// (Request::decode) are not resumed, since positions are those of the coded bytes; nor are answers
-// to requests that had a body.
+// the rest, the body ends in kUpstreamTruncated: nothing is mixed. Bodies whose coding Client
+// undoes are not resumed, since positions are those of the coded bytes; nor are answers to requests
+// that had a body.
 //
 // Ownership: holds the response; `sender`, `request` and the policy's budget outlive it. Views of
-// the first answer's head end with the first read() that resumes. Range and If-Range of the
-// request are overwritten. Thread rule: one io thread.
+// the first answer's head end with the first read() that resumes. Range, If-Range and
+// `decode` of the request are overwritten. Thread rule: one io thread.
 #pragma once
 
 #include "client/backoff.hpp"

@@ -67,8 +67,7 @@ Result<void> UrlFetcher::aim(const http::Url& url, Request& request) {
 
 Task<Result<Response>> UrlFetcher::fetch_hop(Request& request, TimePoint deadline) {
   if (!options_.retry) co_return co_await client_.fetch(request);
-  DirectSender sender(client_);
-  co_return co_await fetch_with_retries(sender, request, *options_.retry, deadline);
+  co_return co_await fetch_with_retries(sender_, request, *options_.retry, deadline);
 }
 
 Task<Result<Response>> UrlFetcher::fetch(http::Url& url, Request& request, TimePoint deadline) {

@@ -14,6 +14,7 @@
 
 #include "client/client.hpp"
 #include "client/proxy_settings.hpp"
+#include "client/resuming_body.hpp"
 #include "client/retry.hpp"
 #include "http/url.hpp"
 
@@ -40,10 +41,13 @@ class UrlFetcher {
     std::function<bool(std::string_view host)> allow_host;
     /// nullopt: every hop is tried once.
     std::optional<RetryPolicy> retry;
+    /// For ResumingBody, when a caller makes one. 0: what breaks off is an error.
+    ResumePolicy resume{.resumes_max = 0};
   };
 
   /// `client` must outlive it.
-  UrlFetcher(Client& client, Options options) : client_(client), options_(std::move(options)) {}
+  UrlFetcher(Client& client, Options options)
+      : client_(client), sender_(client), options_(std::move(options)) {}
 
   /// The caller sets the request's method, fields and body; origin, target, Host and timeouts come
   /// from here. `url` is where the answer came from afterwards, and must outlive the response, as
@@ -52,6 +56,9 @@ class UrlFetcher {
   [[nodiscard]] Task<Result<Response>> fetch(http::Url& url, Request& request,
                                              TimePoint deadline = TimePoint::max());
 
+  /// For the ResumingBody of an answer that fetch() gave: where that came from, the rest is.
+  [[nodiscard]] Sender& sender() noexcept { return sender_; }
+
   [[nodiscard]] const Options& options() const noexcept { return options_; }
 
  private:
@@ -59,6 +66,7 @@ class UrlFetcher {
   [[nodiscard]] Task<Result<Response>> fetch_hop(Request& request, TimePoint deadline);
 
   Client& client_;
+  DirectSender sender_;
   const Options options_;
 };
 

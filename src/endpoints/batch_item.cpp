@@ -72,7 +72,7 @@ class ItemFetch {
   [[nodiscard]] Result<void> prepare();
   Task<Result<void>> fetch();
   Task<Result<void>> take_head(const client::Response& response);
-  Task<Result<void>> take_body(client::Response& response);
+  Task<Result<void>> take_body(client::ResumingBody& body);
   Task<Result<void>> off_the_clock(Task<Result<void>> work);
   void choose_taker(int status);
   void begin_limit(Duration left);
@@ -135,6 +135,7 @@ Task<void> ItemFetch::run() {
   result_.timings = timings;
   result_.attempts = request_.trace.attempts;
   result_.reused = request_.trace.reused;
+  result_.dns_source = name_of(request_.trace.dns_source);
   if (!outcome) explain(outcome.error());
 }
 
@@ -153,8 +154,10 @@ Task<Result<void>> ItemFetch::fetch() {
   if (!response) co_return fail(response.error());
   result_.url = url_.text();
   Result<void> taken = co_await off_the_clock(take_head(*response));
-  if (taken) taken = co_await take_body(*response);
-  co_await response->close();
+  client::ResumingBody body(context_.fetcher.sender(), request_, std::move(*response),
+                            context_.fetcher.options().resume, ends_);
+  if (taken) taken = co_await take_body(body);
+  co_await body.close();
   co_return taken;
 }
 
@@ -186,10 +189,10 @@ Task<Result<void>> ItemFetch::take_head(const client::Response& response) {
   co_return taker_->begin(response);
 }
 
-Task<Result<void>> ItemFetch::take_body(client::Response& response) {
+Task<Result<void>> ItemFetch::take_body(client::ResumingBody& body) {
   std::uint64_t since_yield = 0;
-  while (!response.done()) {
-    const Result<Bytes> piece = co_await in_scope(limit_->scope(), response.read());
+  while (!body.done()) {
+    const Result<Bytes> piece = co_await in_scope(limit_->scope(), body.read());
     if (!piece) co_return fail(piece.error());
     if (piece->empty()) break;
     result_.received += piece->size();

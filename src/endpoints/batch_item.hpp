@@ -16,6 +16,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -70,6 +71,7 @@ struct BatchResult {
   client::Timings timings;
   unsigned attempts = 0;
   bool reused = false;
+  std::string_view dns_source;  ///< where the dialled address came from: "dns", "cache"...
   http::Version protocol = http::Version::kHttp11;
 
   HeldBytes::Share held;

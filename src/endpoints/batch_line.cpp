@@ -193,6 +193,8 @@ void LineWriter::append_connection() {
   out_ += result_.reused ? "true" : "false";
   out_ += ",\"protocol\":\"";
   out_ += metrics::kProtocols[static_cast<std::size_t>(result_.protocol)];
+  // Of a connection that was there, nobody asked for the address.
+  if (!result_.reused) out_.append("\",\"dns\":\"").append(result_.dns_source);
   out_ += "\"}";
 }
 

@@ -90,14 +90,15 @@ void fill_head(const Request& request, const Response& response, http::ResponseH
     head.body = http::BodyLength::unknown();
 }
 
-Task<Result<void>> pass_on(Exchange& exchange, const Request& request, Response& response) {
-  {
-    http::ResponseHead head;
-    fill_head(request, response, head);
-    exchange.start(head);
-  }
-  while (!response.done()) {
-    const Result<Bytes> piece = co_await response.read();
+void start_answer(Exchange& exchange, const Request& request, const Response& response) {
+  http::ResponseHead head;
+  fill_head(request, response, head);
+  exchange.start(head);
+}
+
+Task<Result<void>> pass_on(Exchange& exchange, client::ResumingBody& body) {
+  while (!body.done()) {
+    const Result<Bytes> piece = co_await body.read();
     if (!piece) co_return fail(piece.error());
     if (piece->empty()) break;
     if (const auto written = co_await exchange.write(*piece); !written) co_return written;
@@ -149,8 +150,12 @@ Task<Result<void>> FetchEndpoint::fetch(Exchange& exchange) {
   trace(exchange, request, *url);
   if (!response) co_return fail(response.error());
   exchange.upstream.status = response->status();
-  const Result<void> passed = co_await pass_on(exchange, request, *response);
-  co_await response->close();
+  start_answer(exchange, request, *response);
+  client::ResumingBody rest(fetcher_.sender(), request, std::move(*response),
+                            fetcher_.options().resume);
+  const Result<void> passed = co_await pass_on(exchange, rest);
+  exchange.upstream.attempts = request.trace.attempts;
+  co_await rest.close();
   co_return passed;
 }
 
@@ -174,32 +179,25 @@ Task<Result<void>> FetchedInput::fetch(Exchange& exchange) {
   trace(exchange, request_, url_);
   if (!response) co_return fail(response.error());
   exchange.upstream.status = response->status();
-  response_.emplace(std::move(*response));
-  if (response_->status() != 200) {
-    exchange.detail = "The URL answered with status " + std::to_string(response_->status()) + ".";
+  if (response->body_length().is_known()) length_ = response->body_length();
+  content_type_ = response->fields().value_or(FieldId::kContentType, {});
+  const int status = response->status();
+  body_.emplace(fetcher_.sender(), request_, std::move(*response), fetcher_.options().resume);
+  if (status != 200) {
+    exchange.detail = "The URL answered with status " + std::to_string(status) + ".";
     co_return fail(Errc::kUpstreamBadMessage);
   }
-  if (response_->body_length().is_known() &&
-      response_->body_length().bytes > request_.body_bytes_max)
+  if (length_.is_known() && length_.bytes > request_.body_bytes_max)
     co_return fail(Errc::kUpstreamTooLarge);
   co_return Result<void>{};
 }
 
-http::BodyLength FetchedInput::length() const noexcept {
-  const http::BodyLength length = response_->body_length();
-  return length.is_known() ? length : http::BodyLength::unknown();
-}
-
-std::string_view FetchedInput::content_type() const noexcept {
-  return response_->fields().value_or(FieldId::kContentType, {});
-}
-
 Task<Result<Bytes>> FetchedInput::read() {
-  co_return co_await in_scope(limit_.scope(), response_->read());
+  co_return co_await in_scope(limit_.scope(), body_->read());
 }
 
 Task<void> FetchedInput::close() {
-  if (response_) co_await response_->close();
+  if (body_) co_await body_->close();
 }
 
 }  // namespace millrace::endpoints

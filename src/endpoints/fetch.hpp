@@ -9,11 +9,14 @@
 // Thread rule: one io thread.
 #pragma once
 
+#include "client/resuming_body.hpp"
 #include "client/url_fetcher.hpp"
 #include "millrace/exchange.hpp"
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 #include <string_view>
 
 namespace millrace::endpoints {
@@ -44,9 +47,9 @@ class FetchedInput {
   [[nodiscard]] Task<Result<void>> open(Exchange& exchange, std::string_view url,
                                         std::uint64_t bytes_max);
   /// kKnown or kUnknown. After open().
-  [[nodiscard]] http::BodyLength length() const noexcept;
+  [[nodiscard]] http::BodyLength length() const noexcept { return length_; }
   /// Empty where the origin did not say.
-  [[nodiscard]] std::string_view content_type() const noexcept;
+  [[nodiscard]] std::string_view content_type() const noexcept { return content_type_; }
   /// The next piece; empty at the end. Valid until the next call.
   [[nodiscard]] Task<Result<Bytes>> read();
   [[nodiscard]] Task<void> close();
@@ -58,7 +61,9 @@ class FetchedInput {
   DeadlineScope limit_;
   http::Url url_;
   client::Request request_;
-  std::optional<client::Response> response_;
+  http::BodyLength length_ = http::BodyLength::unknown();
+  std::string content_type_;
+  std::optional<client::ResumingBody> body_;
 };
 
 }  // namespace millrace::endpoints

@@ -86,7 +86,7 @@ class Answers(BatchTest):
                          (backend.url + "/p?q=%20", 200, "hé\n\"\x01", 1))
         self.assertEqual(line["headers"], [["ETag", "\"1\""], ["Set-Cookie", "a"],
                                            ["Set-Cookie", "b"], ["Content-Length", "6"]])
-        self.assertEqual(before["connection"], {"reused": False, "protocol": "http/1.1"})
+        self.assertEqual(before["connection"], {"reused": False, "protocol": "http/1.1", "dns": "literal"})
         self.assertIs(type(line["connection"]["reused"]), bool)
         received = backend.requests[0]
         self.assertEqual((received.target, received.all("user-agent"), received.all("accept")),

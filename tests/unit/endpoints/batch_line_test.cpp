@@ -73,6 +73,14 @@ TEST_F(BatchLine, AnAnswer) {
             "\n");
 }
 
+TEST_F(BatchLine, NewConnectionsSayWhereTheAddressCameFrom) {
+  result_.status = 200;
+  result_.dns_source = "cache";
+  hold("", BatchResult::Body::kText);
+  EXPECT_NE(text().find(R"("connection":{"reused":false,"protocol":"http/1.1","dns":"cache"})"),
+            std::string::npos);
+}
+
 TEST_F(BatchLine, EveryCharacterComesBack) {
   std::string body;
   for (char c = 0; c != 0x7f; ++c) body += c;
