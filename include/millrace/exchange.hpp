@@ -64,6 +64,8 @@ struct UpstreamTrace {
   int status = 0;
   unsigned attempts = 0;
   bool reused = false;
+  /// How long it worked for a client that has gone.
+  std::chrono::steady_clock::duration wasted{};
 };
 
 class Exchange {
@@ -181,6 +183,7 @@ inline void Exchange::reset(std::chrono::steady_clock::time_point now) noexcept 
   upstream.status = 0;
   upstream.attempts = 0;
   upstream.reused = false;
+  upstream.wasted = {};
   cause = Errc::kCount_;
   detail.clear();
   status_ = 0;

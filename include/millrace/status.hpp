@@ -40,6 +40,19 @@ struct ProcessStatus {
   std::uint64_t log_dropped = 0;
 };
 
+/// How much one upstream is asked at once, and who waits.
+struct QueueStatus {
+  std::string upstream;
+  std::uint64_t limit = 0;
+  std::uint64_t in_flight = 0;
+  std::uint64_t waiting = 0;
+  std::chrono::steady_clock::duration oldest{};  ///< wait of who has waited longest
+  bool overloaded = false;                       ///< the newest are served first
+  std::uint64_t queued = 0;                      ///< had to wait, ever
+  std::uint64_t refused = 0;                     ///< because the queue was full
+  std::uint64_t timed_out = 0;                   ///< in the queue
+};
+
 class StatusSource {
  public:
   virtual ~StatusSource() = default;
@@ -49,6 +62,8 @@ class StatusSource {
   [[nodiscard]] virtual bool draining() const = 0;
   /// Begins the drain, as SIGTERM does; returns at once. Harmless when it has begun.
   virtual void drain() = 0;
+  /// Of every upstream, by name.
+  [[nodiscard]] virtual std::vector<QueueStatus> queues() const { return {}; }
   [[nodiscard]] virtual Task<DnsStatus> dns() = 0;
   /// Every io thread forgets the names it knows. How many have.
   [[nodiscard]] virtual Task<unsigned> flush_dns() = 0;

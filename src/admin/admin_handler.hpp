@@ -57,6 +57,8 @@ class AdminHandler final : public Handler {
 [[nodiscard]] std::string status_json(const StatusSource& source);
 /// The body of /dns.
 [[nodiscard]] std::string dns_json(const DnsStatus& status);
+/// Of the queues in front of upstreams, as Prometheus text; a part of /metrics.
+[[nodiscard]] std::string queue_metrics(const StatusSource& source);
 /// The body of /metrics.
 [[nodiscard]] std::string metrics_text(const StatusSource& source);
 

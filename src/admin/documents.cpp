@@ -34,6 +34,17 @@ std::string status_json(const StatusSource& source) {
                      {"aborted", total(Metric::kRequestsAborted)}};
   out["upstream"] = {{"requests", total(Metric::kUpstreamRequests)},
                      {"errors", total(Metric::kUpstreamErrors)}};
+  out["queues"] = nlohmann::ordered_json::array();
+  for (const QueueStatus& q : source.queues())
+    out["queues"].push_back({{"upstream", q.upstream},
+                             {"limit", q.limit},
+                             {"in_flight", q.in_flight},
+                             {"waiting", q.waiting},
+                             {"oldest_seconds", std::chrono::duration<double>(q.oldest).count()},
+                             {"overloaded", q.overloaded},
+                             {"queued", q.queued},
+                             {"refused", q.refused},
+                             {"timed_out", q.timed_out}});
   out["offload"] = {{"threads", s.offload.threads},
                     {"queued", s.offload.queued},
                     {"running", s.offload.running},
@@ -81,7 +92,7 @@ std::string metrics_text(const StatusSource& source) {
   };
   const auto process = millrace::metrics::process_samples();
   samples.insert(samples.end(), process.begin(), process.end());
-  return millrace::metrics::render(samples);
+  return millrace::metrics::render(samples) + queue_metrics(source);
 }
 
 }  // namespace millrace::admin

@@ -77,6 +77,7 @@ void ServerProcess::start_thread(IoThread& io) {
                                                                  .log = *log_,
                                                                  .guard = guard_,
                                                                  .targets = targets_,
+                                                                 .limits = upstream_limits_,
                                                                  .thread = io.index(),
                                                                  .threads = threads_});
   for (const config::TlsListener& tls : config_->server.tls)
@@ -131,6 +132,7 @@ int ServerProcess::run() {
   for (const config::Diagnostic& warning : options_.warnings)
     log::event(LogLevel::kWarn, "config_warning", {{"warning", warning.text()}});
   guard_ = make_guard();
+  upstream_limits_ = make_upstream_limits(*config_);
   offload_ = std::make_unique<Offload>(Offload::Options{
       .threads = config_->offload.threads != 0 ? config_->offload.threads : threads_,
       .queue_max = config_->offload.queue,
@@ -213,6 +215,23 @@ ProcessStatus ServerProcess::status() const {
                     .refused = offload.refused};
   status.log_dropped = log_->dropped();
   return status;
+}
+
+std::vector<QueueStatus> ServerProcess::queues() const {
+  std::vector<QueueStatus> out;
+  for (const auto& [name, limits] : upstream_limits_) {
+    const proxy::Admission::Status s = limits->admission.status();
+    out.push_back({.upstream = name,
+                   .limit = s.limit,
+                   .in_flight = s.in_flight,
+                   .waiting = s.waiting,
+                   .oldest = s.oldest,
+                   .overloaded = s.overloaded,
+                   .queued = s.queued,
+                   .refused = s.refused,
+                   .timed_out = s.timed_out});
+  }
+  return out;
 }
 
 net::Resolver* ServerProcess::resolver_of(std::size_t thread) noexcept {

@@ -60,6 +60,7 @@ class ServerProcess final : StatusSource {
   [[nodiscard]] bool ready() const override { return ready_ && !draining_; }
   [[nodiscard]] bool draining() const override { return draining_; }
   void drain() override { begin_drain(); }
+  [[nodiscard]] std::vector<QueueStatus> queues() const override;
   [[nodiscard]] Task<DnsStatus> dns() override;
   [[nodiscard]] Task<unsigned> flush_dns() override;
 
@@ -86,6 +87,7 @@ class ServerProcess final : StatusSource {
   net::AddressGuard guard_;
   proxy::TargetBoard targets_;
   std::unique_ptr<Offload> offload_;
+  UpstreamLimitsMap upstream_limits_;
   std::unique_ptr<IoThreads> io_;
   std::vector<std::unique_ptr<ThreadStack>> stacks_;
   TlsListeners tls_;

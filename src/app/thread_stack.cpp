@@ -20,17 +20,6 @@ client::Client::Options to_client_options(const config::Config& config,
   return options;
 }
 
-Duration or_never(const std::optional<config::milliseconds>& limit) {
-  return limit ? Duration(*limit) : Duration::max();
-}
-
-client::Timeouts to_timeouts(const config::Timeouts& t) {
-  return {.connect = t.connect,
-          .tls = t.connect,
-          .first_byte = or_never(t.first_byte),
-          .idle = or_never(t.idle)};
-}
-
 client::OriginSpec to_origin(const config::Target& target, const config::UpstreamTls& tls) {
   client::OriginSpec spec;
   if (target.kind == config::Target::Kind::kUnix) {
@@ -121,11 +110,9 @@ proxy::Upstream::Options to_upstream(const std::string& name, const config::Upst
   options.balance = to_balancer(upstream.balance);
   options.idle_max = upstream.keepalive.idle_max;
   options.idle_age_max = upstream.keepalive.idle_timeout;
+  options.exchanges_max = upstream.concurrency;
   options.host = to_host_policy(upstream.host.kind);
   options.host_name = upstream.host.name;
-  options.timeouts = to_timeouts(upstream.timeout);
-  options.timeouts.tunnel = upstream.tunnel_timeout;
-  options.total = or_never(upstream.timeout.total);
   return options;
 }
 
@@ -175,6 +162,7 @@ EgressStack::EgressStack(client::Client& client, net::Resolver& resolver,
 
 ThreadStack::ThreadStack(const Shared& shared)
     : shared_(shared),
+      allowances_(shared.config.limits, shared.threads),
       client_(resolver_, to_client_options(shared.config, shared.guard)),
       fetcher_(client_, to_fetcher_options(shared.config.fetch)),
       inputs_(fetcher_) {
@@ -230,10 +218,17 @@ server::Router ThreadStack::make_router() {
   return router;
 }
 
+std::unique_ptr<Handler> ThreadStack::make_reverse_proxy(const config::Route& route) {
+  const std::string& name = *route.upstream;
+  return std::make_unique<proxy::ReverseProxy>(
+      *upstreams_.at(name), *shared_.limits.at(name),
+      to_proxy_options(route, shared_.config.upstreams.at(name), shared_.offload, allowances_));
+}
+
 std::unique_ptr<Handler> ThreadStack::make_handler(const config::Route& route) {
   if (route.respond) return std::make_unique<server::RespondHandler>(*route.respond);
   if (route.redirect) return std::make_unique<server::RedirectHandler>(*route.redirect);
-  if (route.upstream) return std::make_unique<proxy::ReverseProxy>(*upstreams_.at(*route.upstream));
+  if (route.upstream) return make_reverse_proxy(route);
   auto endpoint = endpoints::make_endpoint(*route.endpoint, endpoint_context());
   if (endpoint == nullptr) throw std::logic_error("no endpoint of the name " + *route.endpoint);
   return endpoint;

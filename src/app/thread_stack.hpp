@@ -4,6 +4,7 @@
 // Made and destroyed on its thread.
 #pragma once
 
+#include "app/proxy_options.hpp"
 #include "base/log.hpp"
 #include "client/client.hpp"
 #include "client/url_fetcher.hpp"
@@ -59,6 +60,7 @@ class ThreadStack {
     log::Logger& log;
     const net::AddressGuard& guard;
     proxy::TargetBoard& targets;
+    const UpstreamLimitsMap& limits;
     unsigned thread;   ///< index of this one
     unsigned threads;  ///< of all
   };
@@ -78,11 +80,13 @@ class ThreadStack {
  private:
   [[nodiscard]] server::Router make_router();
   [[nodiscard]] std::unique_ptr<Handler> make_handler(const config::Route& route);
+  [[nodiscard]] std::unique_ptr<Handler> make_reverse_proxy(const config::Route& route);
   [[nodiscard]] endpoints::EndpointContext endpoint_context();
   void make_upstreams();
   void make_egress(const config::Egress& egress);
 
   const Shared shared_;
+  BodyAllowances allowances_;
   net::Resolver resolver_;
   client::Client client_;
   client::UrlFetcher fetcher_;

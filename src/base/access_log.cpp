@@ -45,6 +45,7 @@ void put_json_upstream(LineWriter& out, const AccessRecord& r) noexcept {
     put_json(out, "upstream_status", static_cast<std::uint64_t>(r.upstream_status));
   put_json(out, "attempts", std::uint64_t{r.attempts});
   out.put(r.reused ? std::string_view(",\"reused\":true") : std::string_view(",\"reused\":false"));
+  if (r.wasted_us != 0) put_json(out, "wasted_us", r.wasted_us);
 }
 
 void write_json(LineWriter& out, const AccessRecord& r) noexcept {

@@ -37,6 +37,7 @@ struct AccessRecord {
   int upstream_status = 0;
   unsigned attempts = 0;
   bool reused = false;
+  std::uint64_t wasted_us = 0;  ///< how long it worked for a client that has gone
 };
 
 /// Longer texts are cut.

@@ -117,6 +117,8 @@ constexpr std::array<ErrcInfo, static_cast<std::size_t>(kCount_)> kTable{{
      "the upstream stopped sending"},
     {kTotalTimeout, "total_timeout", 504, F::kUpstream, R::kNever, L::kWarn,
      "the upstream did not finish its answer in time"},
+    {kTryTimeout, "try_timeout", 504, F::kUpstream, R::kIfIdempotent, L::kWarn,
+     "the upstream did not begin its answer within the time of one try"},
     {kTooManyRedirects, "too_many_redirects", 502, F::kUpstream, R::kNever, L::kInfo,
      "the URL redirects too often"},
     {kProxyAuthRequired, "proxy_auth_required", 502, F::kServer, R::kNever, L::kError,

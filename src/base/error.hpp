@@ -79,6 +79,7 @@ enum class Errc : std::uint8_t {
   kFirstByteTimeout,
   kUpstreamIdleTimeout,
   kTotalTimeout,
+  kTryTimeout,
   kTooManyRedirects,
   kProxyAuthRequired,
   kProxyRefused,

@@ -31,6 +31,7 @@ enum class Metric : std::uint8_t {
   kRequestBytes,
   kResponseBytes,
   kRequestsAborted,
+  kClientGone,
 
   // What upstreams did.
   kUpstreamRequests,
@@ -108,6 +109,8 @@ inline constexpr std::array<Info, static_cast<std::size_t>(Metric::kCount_)> kTa
      "Body bytes sent to clients."},
     {Metric::kRequestsAborted, "millrace_requests_aborted_total", Type::kCounter,
      "Answers that were begun and could not be finished."},
+    {Metric::kClientGone, "millrace_client_gone_seconds", Type::kHistogram,
+     "How long upstreams had worked on requests (499) whose client went away."},
 
     {Metric::kUpstreamRequests, "millrace_upstream_requests_total", Type::kCounter,
      "Requests sent to upstreams, retries included."},

@@ -75,7 +75,8 @@ Origin::Origin(Client& client, OriginSpec spec, net::TlsClient* tls, std::size_t
       name_(name_of(spec_)),
       fixed_address_(fixed_address_of(spec_)),
       tls_(tls),
-      exchanges_(exchanges_max) {}
+      exchanges_(exchanges_max),
+      exchanges_max_(exchanges_max) {}
 
 Origin::~Origin() = default;
 
@@ -178,6 +179,7 @@ Task<Result<Response>> Client::fetch_once(Request& request) {
     request.fields.set(http::FieldId::kProxyAuthorization,
                        request.origin->spec().proxy->authorization);
   Trace& trace = request.trace;
+  trace.unsent = trace.answered = false;
   const bool resendable =
       http::is_idempotent(request.method) && (!has_body(request) || request.body->rewind());
   Want want = resendable ? Want::kResendable : Want::kSafe;
@@ -205,6 +207,8 @@ Task<Result<Response>> Client::fetch_once(Request& request) {
       co_return Response(std::move(exchange), request);
     }
     if (exchange->sending()) co_await exchange->stop();
+    trace.unsent = !sent;
+    trace.answered = exchange->answered();
     if (!prepare_resend(*exchange, request, answered.error(), !sent.has_value(), resends))
       co_return fail(answered.error());
     ++stats_.resent;

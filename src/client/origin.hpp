@@ -160,6 +160,12 @@ class Origin {
     idle_count_max_ = count_max;
     idle_age_max_ = age_max;
   }
+  /// At least so many HTTP/1.1 exchanges at once: for who has a queue of its own in front.
+  void allow_exchanges(std::size_t count) noexcept {
+    if (count <= exchanges_max_) return;
+    exchanges_.grow(count - exchanges_max_);
+    exchanges_max_ = count;
+  }
 
  private:
   friend Client;
@@ -178,6 +184,7 @@ class Origin {
   OriginFacts facts_;
   /// HTTP/1.1 exchanges under way, and with them connections.
   Semaphore exchanges_;
+  std::size_t exchanges_max_;
   StreamQueue streams_;
   std::size_t shared_dials_ = 0;
   std::size_t shared_count_ = 0;

@@ -39,6 +39,8 @@ struct Trace {
   std::string target;     ///< address of the last connection: "127.0.0.1:8000", "unix:/path"
   unsigned attempts = 0;  ///< times that a request was begun to be sent
   bool reused = false;    ///< the last one went over a connection that had served before
+  bool unsent = false;    ///< the last one failed before a byte of it was written
+  bool answered = false;  ///< the last one failed behind the first byte of an answer
   http::Version version = http::Version::kHttp11;        ///< of the answer
   net::DnsSource dns_source = net::DnsSource::kLiteral;  ///< of the addresses that were dialled
   std::string tls_cause;                                 ///< why TLS failed: for the log only

@@ -4,15 +4,20 @@
 #include "http/method.hpp"
 #include "runtime/io_thread.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 
 namespace millrace::client {
 namespace {
 
-bool is_retriable(const Request& request, const Result<Response>& outcome) noexcept {
-  if (!outcome) return may_send_again(request.method, outcome.error());
-  return !outcome->is_tunnel() && may_send_again(request.method, outcome->status());
+bool is_retriable(const Request& request, const Result<Response>& outcome,
+                  const RetryPolicy& policy) noexcept {
+  if (outcome)
+    return !outcome->is_tunnel() &&
+           may_send_again(request.method, outcome->status(), policy.statuses);
+  if (may_send_again(request.method, outcome.error())) return !request.trace.answered;
+  return request.trace.unsent && outcome.error().info().retry == Retry::kIfIdempotent;
 }
 
 /// What the answer asks us to wait; nullopt: nothing.
@@ -27,7 +32,8 @@ std::optional<Duration> asked_wait(const Result<Response>& outcome) noexcept {
 /// Nothing of it was sent, or it begins anew.
 bool body_is_there(const Request& request, const Result<Response>& outcome) noexcept {
   if (request.body == nullptr || request.body->length().is_none()) return true;
-  const bool unsent = !outcome && outcome.error().info().retry == Retry::kIfUnsent;
+  const bool unsent =
+      !outcome && (request.trace.unsent || outcome.error().info().retry == Retry::kIfUnsent);
   return unsent || request.body->rewind();
 }
 
@@ -36,11 +42,13 @@ bool body_is_there(const Request& request, const Result<Response>& outcome) noex
 std::optional<Duration> wait_before(unsigned retry, const Request& request,
                                     const Result<Response>& outcome, const RetryPolicy& policy,
                                     TimePoint deadline) {
-  if (retry >= policy.retries_max || !is_retriable(request, outcome)) return std::nullopt;
+  if (retry >= policy.retries_max || !is_retriable(request, outcome, policy)) return std::nullopt;
   const Duration asked = asked_wait(outcome).value_or(Duration::zero());
   if (asked > policy.retry_after_max) return std::nullopt;
   // On top of what was asked for, so that not all come back in the same moment.
-  const Duration wait = asked + policy.backoff.wait(retry, policy.random());
+  const bool at_once = policy.first_at_once && retry == 0;
+  const Duration wait =
+      asked + (at_once ? Duration::zero() : policy.backoff.wait(retry, policy.random()));
   const TimePoint now = Clock::now();
   if (after(now, wait) >= deadline) return std::nullopt;
   if (!body_is_there(request, outcome)) return std::nullopt;
@@ -64,9 +72,8 @@ bool may_send_again(http::Method method, const Error& error) noexcept {
          (info.retry == Retry::kIfIdempotent && http::is_idempotent(method));
 }
 
-bool may_send_again(http::Method method, int status) noexcept {
-  if (!http::is_idempotent(method)) return false;
-  return status == 429 || status == 502 || status == 503 || status == 504;
+bool may_send_again(http::Method method, int status, std::span<const int> statuses) noexcept {
+  return http::is_idempotent(method) && std::ranges::find(statuses, status) != statuses.end();
 }
 
 Task<void> discard(Response& response, Trace& trace) {
@@ -88,9 +95,11 @@ Task<Result<Response>> fetch_with_retries(Sender& sender, Request& request,
     if (!wait) co_return outcome;
     const TimePoint again = after(Clock::now(), *wait);
     if (outcome) co_await discard(*outcome, request.trace);
-    const Result<void> slept = co_await sleep_until(again);
-    request.trace.timings.end(Phase::kQueue);
-    if (!slept) co_return fail(slept.error());
+    if (*wait != Duration::zero()) {
+      const Result<void> slept = co_await sleep_until(again);
+      request.trace.timings.end(Phase::kQueue);
+      if (!slept) co_return fail(slept.error());
+    }
     metrics::add(metrics::Metric::kUpstreamRetries);
   }
 }

@@ -2,9 +2,9 @@
 //
 // Tried again are, as the table in base/error says: requests of which nothing was sent (the name
 // was not resolved, no connection came about); requests whose connection ended without an answer,
-// when the method is idempotent and the body can be rewound; and, under the same two conditions,
-// answers of 429, 502, 503 and 504. That is decided on the head of the answer: once a caller has
-// it, it stays the answer.
+// when no byte of it was written, or the method is idempotent and the body can be rewound; and,
+// under the latter two conditions, answers with one of the policy's statuses. That is decided on
+// the head of the answer: once a caller has it, it stays the answer.
 //
 // Before each retry there is a wait with jitter (backoff.hpp), after what Retry-After asks for.
 // Where the wait would last to the caller's deadline, or Retry-After asks for more than
@@ -21,13 +21,21 @@
 
 #include <chrono>
 #include <cstdint>
+#include <span>
 
 namespace millrace::client {
+
+/// Answers that say "not now, or not here".
+inline constexpr int kBusyStatuses[] = {429, 502, 503, 504};
 
 struct RetryPolicy {
   /// How often a request may be sent again.
   unsigned retries_max = 1;
   Backoff backoff;
+  /// Where a failed request goes elsewhere, the first retry need not wait.
+  bool first_at_once = false;
+  /// Answers that are not taken for an answer. Not owned.
+  std::span<const int> statuses = kBusyStatuses;
   /// A longer Retry-After is not waited for. No caller waits for minutes.
   Duration retry_after_max = std::chrono::seconds(10);
   /// Shared; not owned. nullptr: no limit but retries_max.
@@ -44,7 +52,8 @@ inline constexpr Duration kDrainTime = std::chrono::milliseconds(50);
 /// May a request with this method be sent again after this failure?
 [[nodiscard]] bool may_send_again(http::Method method, const Error& error) noexcept;
 /// ...after an answer with this status?
-[[nodiscard]] bool may_send_again(http::Method method, int status) noexcept;
+[[nodiscard]] bool may_send_again(http::Method method, int status,
+                                  std::span<const int> statuses = kBusyStatuses) noexcept;
 
 /// Sends until there is an outcome that must not, or cannot, be retried, and gives that. Counts the
 /// request in the budget, once. `deadline`: when the caller's own scope ends, if it does; the scope

@@ -272,6 +272,39 @@ void check_route(Reader& reader, const Value& root, const std::string& path, con
   }
 }
 
+void check_passing(Reader& reader, const Value& root, const std::string& path, const Route& route) {
+  if (route.upstream) return;
+  for (const char* key : {".timeout", ".retry", ".buffer_request", ".client_gone"}) {
+    if (given(root, path + key))
+      reader.error_of(root, path + key, "has no effect without upstream");
+  }
+}
+
+/// What a route says in part is the upstream's otherwise.
+void complete_route(const Value& root, const std::string& path, const Config& config,
+                    Route& route) {
+  const auto found =
+      route.upstream ? config.upstreams.find(*route.upstream) : config.upstreams.end();
+  if (found == config.upstreams.end()) return;
+  const auto inherit = [&](const char* key, auto& own, const auto& other) {
+    if (!given(root, path + key)) own = other;
+  };
+  const Timeouts& limits = found->second.timeout;
+  if (route.timeout) {
+    inherit(".timeout.connect", route.timeout->connect, limits.connect);
+    inherit(".timeout.first_byte", route.timeout->first_byte, limits.first_byte);
+    inherit(".timeout.idle", route.timeout->idle, limits.idle);
+    inherit(".timeout.total", route.timeout->total, limits.total);
+  }
+  const Retry& retry = found->second.retry;
+  if (route.retry) {
+    inherit(".retry.attempts", route.retry->attempts, retry.attempts);
+    inherit(".retry.per_try", route.retry->per_try, retry.per_try);
+    inherit(".retry.statuses", route.retry->statuses, retry.statuses);
+    inherit(".retry.hedge", route.retry->hedge, retry.hedge);
+  }
+}
+
 bool covers(const RouteMatch& outer, const RouteMatch& inner) {
   if (!covers(outer.path, inner.path) || !covers(outer.host, inner.host)) return false;
   if (outer.method.empty()) return true;
@@ -308,6 +341,8 @@ void complete(const Value& root, Config& config) {
     if (!given(root, at("egress", i) + ".allow_hosts"))
       config.egress[i].allow_hosts = config.fetch.allow_hosts;
   }
+  for (std::size_t i = 0; i < config.routes.size(); ++i)
+    complete_route(root, at("route", i), config, config.routes[i]);
   for (auto& [name, upstream] : config.upstreams) {
     if (given(root, "upstream." + name + ".host")) continue;
     const auto named = [](const Target& t) { return t.tls && t.kind == Target::Kind::kName; };
@@ -335,6 +370,7 @@ void check(Reader& reader, const Value& root, const Config& config) {
   if (routes == nullptr || routes->kind != Value::Kind::kArray) return;
   for (std::size_t i = 0; i < config.routes.size(); ++i) {
     check_route(reader, root, at("route", i), config.routes[i], config);
+    check_passing(reader, root, at("route", i), config.routes[i]);
   }
   // A pattern that could not be read stands there as its default: only a clean file is worth the
   // look.

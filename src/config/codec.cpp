@@ -155,6 +155,26 @@ std::string Codec<std::uint32_t>::schema(const Rule& rule, const std::uint32_t&)
          number(rule.max) + "}";
 }
 
+void Codec<double>::read(Reader& reader, const Value& value, const Rule& rule, double& out) {
+  const auto whole = whole_number(value);
+  const bool real = value.kind == Value::Kind::kFloat;
+  const double share = real ? value.real : static_cast<double>(whole.value_or(-1));
+  const bool fits = (real || whole) && share >= static_cast<double>(rule.min) &&
+                    share <= static_cast<double>(rule.max);
+  if (!fits) return reader.expected("a number " + range(rule, number) + " such as 0.2", value);
+  out = share;
+}
+std::string Codec<double>::text(const double& in) {
+  std::array<char, 32> digits;
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), in).ptr;
+  const std::string out(digits.data(), end);
+  return out.find_first_of(".e") == std::string::npos ? out + ".0" : out;
+}
+std::string Codec<double>::schema(const Rule& rule, const double&) {
+  return R"({"type":"number","minimum":)" + number(rule.min) + R"(,"maximum":)" +
+         number(rule.max) + "}";
+}
+
 void Codec<std::uint64_t>::read(Reader& reader, const Value& value, const Rule& rule,
                                 std::uint64_t& out) {
   std::uint64_t bytes = 0;
@@ -322,6 +342,36 @@ std::string Codec<HostPolicy>::text(const HostPolicy& in) {
 }
 std::string Codec<HostPolicy>::schema(const Rule&, const HostPolicy&) {
   return string_schema();
+}
+
+void Codec<RequestBuffer>::read(Reader& reader, const Value& value, const Rule& rule,
+                                RequestBuffer& out) {
+  const bool word = value.kind == Value::Kind::kString;
+  if (word && value.text == "off") {
+    out = {.kind = RequestBuffer::Kind::kOff};
+  } else if (word && value.text == "spill") {
+    out = {.kind = RequestBuffer::Kind::kSpill};
+  } else if (word && !http::is(value.text.empty() ? '\0' : value.text.front(), http::kDigit)) {
+    reader.expected("\"off\", \"spill\" or a size such as \"1MiB\"", value);
+  } else {
+    out.kind = RequestBuffer::Kind::kMemory;
+    Codec<std::uint64_t>::read(reader, value, rule, out.bytes_max);
+  }
+}
+std::string Codec<RequestBuffer>::text(const RequestBuffer& in) {
+  switch (in.kind) {
+    case RequestBuffer::Kind::kOff:
+      return quote("off");
+    case RequestBuffer::Kind::kSpill:
+      return quote("spill");
+    case RequestBuffer::Kind::kMemory:
+      break;
+  }
+  return Codec<std::uint64_t>::text(in.bytes_max);
+}
+std::string Codec<RequestBuffer>::schema(const Rule& rule, const RequestBuffer& defaults) {
+  return R"({"anyOf":[{"enum":["off","spill"]},)" +
+         Codec<std::uint64_t>::schema(rule, defaults.bytes_max) + "]}";
 }
 
 void Codec<AccessLog>::read(Reader& reader, const Value& value, const Rule&, AccessLog& out) {

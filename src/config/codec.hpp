@@ -291,6 +291,7 @@ using StringMap = std::map<std::string, std::string>;
 
 MILLRACE_SCALAR_CODEC(bool);
 MILLRACE_SCALAR_CODEC(std::uint32_t);  // a count
+MILLRACE_SCALAR_CODEC(double);         // a share
 MILLRACE_SCALAR_CODEC(std::uint64_t);  // a size in bytes
 MILLRACE_SCALAR_CODEC(milliseconds);   // a time
 MILLRACE_SCALAR_CODEC(std::string);    // a text, without control characters unless multiline
@@ -303,6 +304,7 @@ MILLRACE_SCALAR_CODEC(HostPattern);
 MILLRACE_SCALAR_CODEC(PathPattern);
 MILLRACE_SCALAR_CODEC(HostPolicy);
 MILLRACE_SCALAR_CODEC(AccessLog);
+MILLRACE_SCALAR_CODEC(RequestBuffer);
 MILLRACE_SCALAR_CODEC(StringMap);  // fields of a response
 
 #undef MILLRACE_SCALAR_CODEC

@@ -82,6 +82,8 @@ struct Limits {
   std::uint64_t target_bytes = http::HeadLimits{}.target_bytes_max;
   std::optional<std::uint64_t> body_bytes;
   std::uint32_t connections = 16'384;
+  std::uint64_t held_body_bytes = std::uint64_t{64} << 20;  ///< of all buffered request bodies
+  std::uint64_t spilled_body_bytes = std::uint64_t{1} << 30;
   friend bool operator==(const Limits&, const Limits&) = default;
 };
 
@@ -207,6 +209,35 @@ struct KeepAlive {
   friend bool operator==(const KeepAlive&, const KeepAlive&) = default;
 };
 
+/// When a failed request is sent again.
+struct Retry {
+  std::uint32_t attempts = 1;           ///< how often, beside the first time
+  std::optional<milliseconds> per_try;  ///< from the beginning of a try to its answer's head
+  std::vector<std::uint32_t> statuses;  ///< answers that are no answer
+  bool hedge = false;
+  double budget = 0.2;            ///< retries per request, of the whole upstream
+  std::uint32_t budget_min = 10;  ///< per second, always
+  friend bool operator==(const Retry&, const Retry&) = default;
+};
+
+/// The same for one route; the budget is the upstream's.
+struct RouteRetry {
+  std::uint32_t attempts = 1;
+  std::optional<milliseconds> per_try;
+  std::vector<std::uint32_t> statuses;
+  bool hedge = false;
+  friend bool operator==(const RouteRetry&, const RouteRetry&) = default;
+};
+
+/// Requests that wait because `concurrency` others are under way.
+struct Queue {
+  std::uint32_t size = 1024;
+  milliseconds timeout{5'000};
+  std::optional<milliseconds> overload_after{5'000};  ///< without an empty moment
+  milliseconds overload_timeout{500};
+  friend bool operator==(const Queue&, const Queue&) = default;
+};
+
 /// `[upstream.NAME]`
 struct Upstream {
   std::vector<Target> targets;  ///< at least one
@@ -216,6 +247,10 @@ struct Upstream {
   UpstreamTls tls;
   KeepAlive keepalive;
   milliseconds tunnel_timeout{3'600'000};  ///< a tunnel in which neither side says anything
+  Retry retry;
+  std::uint32_t concurrency = 1024;
+  std::optional<std::uint32_t> target_concurrency;
+  Queue queue;
   friend bool operator==(const Upstream&, const Upstream&) = default;
 };
 
@@ -241,6 +276,17 @@ struct Respond {
   friend bool operator==(const Respond&, const Respond&) = default;
 };
 
+/// Is a request's body taken in before a service is asked?
+struct RequestBuffer {
+  enum class Kind : std::uint8_t { kOff, kMemory, kSpill };
+  Kind kind = Kind::kMemory;
+  std::uint64_t bytes_max = std::uint64_t{1} << 20;  ///< kMemory only
+  friend bool operator==(const RequestBuffer&, const RequestBuffer&) = default;
+};
+
+/// What becomes of a request whose client has gone.
+enum class ClientGone : std::uint8_t { kCancel, kFinish };
+
 /// `[[route]]`: exactly one of the four actions is there. The first route that matches wins.
 struct Route {
   RouteMatch match;
@@ -248,6 +294,11 @@ struct Route {
   std::optional<std::string> endpoint;  ///< a name of endpoint_names()
   std::optional<Redirect> redirect;
   std::optional<Respond> respond;
+  // For routes to an upstream; not given: the upstream's, or the default.
+  std::optional<Timeouts> timeout;  ///< resolved: what it leaves out is the upstream's
+  std::optional<RouteRetry> retry;  ///< resolved likewise
+  std::optional<RequestBuffer> buffer_request;
+  std::optional<ClientGone> client_gone;
   friend bool operator==(const Route&, const Route&) = default;
 };
 

@@ -86,6 +86,15 @@ std::span<const Choice<Balance>> choices() {
 }
 
 template <>
+std::span<const Choice<ClientGone>> choices() {
+  static constexpr auto kChoices = std::to_array<Choice<ClientGone>>({
+      {ClientGone::kCancel, "cancel"},
+      {ClientGone::kFinish, "finish"},
+  });
+  return kChoices;
+}
+
+template <>
 std::span<const Choice<http::Method>> choices() {
   static constexpr auto kChoices = std::to_array<Choice<http::Method>>({
       {http::Method::kGet, "GET"},
@@ -218,6 +227,14 @@ std::span<const Field<Limits>> fields() {
                                 "Open client connections of the whole process; over it, accepting "
                                 "pauses. An idle one costs about 1 KiB and a descriptor.",
                                 {.min = 1, .max = 10'000'000}),
+      key<&Limits::held_body_bytes>("held_bodies",
+                                    "Memory for request bodies that are taken in before a service "
+                                    "is asked, all together; over it they are sent on as they "
+                                    "come.",
+                                    {.max = kTiB}),
+      key<&Limits::spilled_body_bytes>("spilled_bodies",
+                                       "The same on disk, for buffer_request = \"spill\".",
+                                       {.max = 1024 * kTiB}),
   });
   return kFields;
 }
@@ -406,6 +423,67 @@ std::span<const Field<KeepAlive>> fields() {
   return kFields;
 }
 
+// Without the budget, in both tables.
+template <class R>
+constexpr auto retry_keys() {
+  return std::to_array<Field<R>>({
+      key<&R::attempts>("attempts",
+                        "How often a request may be sent again: when nothing of it was written, or "
+                        "its method is idempotent and its body still held, and no byte of an "
+                        "answer came. To another target where there is one.",
+                        {.max = 10}),
+      key<&R::per_try>("per_try",
+                       "From the beginning of one try to the head of its answer; then the next one "
+                       "begins, if it may.",
+                       kWait),
+      key<&R::statuses>("statuses",
+                        "Answers to idempotent requests that are retried like failures, such as "
+                        "[502, 503, 504]. None: an answer is the service's own.",
+                        {.min = 400, .max = 599}),
+      key<&R::hedge>("hedge",
+                     "Sends safe requests without a body a second time when the answer takes "
+                     "longer than 95 % of the latest did; the first answer wins."),
+  });
+}
+
+template <>
+std::span<const Field<Retry>> fields() {
+  static constexpr auto kShared = retry_keys<Retry>();
+  static constexpr auto kFields = std::to_array<Field<Retry>>({
+      kShared[0],
+      kShared[1],
+      kShared[2],
+      kShared[3],
+      key<&Retry::budget>("budget",
+                          "Retries and hedges per request, of the whole upstream in 10 s: what is "
+                          "in trouble must not get more requests because of it.",
+                          {.max = 10}),
+      key<&Retry::budget_min>("budget_min", "So many a second are always allowed.",
+                              {.max = 100'000}),
+  });
+  return kFields;
+}
+
+template <>
+std::span<const Field<RouteRetry>> fields() {
+  static constexpr auto kFields = retry_keys<RouteRetry>();
+  return kFields;
+}
+
+template <>
+std::span<const Field<Queue>> fields() {
+  static constexpr auto kFields = std::to_array<Field<Queue>>({
+      key<&Queue::size>("size", "Requests that wait; over it 503.", {.max = 1'000'000}),
+      key<&Queue::timeout>("timeout", "How long one waits; then 503.", kWait),
+      key<&Queue::overload_after>("overload_after",
+                                  "A queue that has not been empty for so long serves the newest "
+                                  "first, and whoever comes waits for overload_timeout at most.",
+                                  kWait),
+      key<&Queue::overload_timeout>("overload_timeout", "How long one waits then.", kWait),
+  });
+  return kFields;
+}
+
 template <>
 std::span<const Field<Upstream>> fields() {
   static constexpr auto kFields = std::to_array<Field<Upstream>>({
@@ -426,9 +504,15 @@ std::span<const Field<Upstream>> fields() {
           "quiet is what many are for; libraries ping every 20 s or so.",
           kWait),
       later<Upstream>("process"),
-      later<Upstream>("retry"),
-      later<Upstream>("concurrency"),
-      later<Upstream>("queue"),
+      key<&Upstream::retry>("retry", "When a failed request is sent again."),
+      key<&Upstream::concurrency>(
+          "concurrency", "Requests at once, of all I/O threads together; more wait in the queue.",
+          {.min = 1, .max = 1'000'000}),
+      key<&Upstream::target_concurrency>("target_concurrency",
+                                         "Requests at once to each target, as many as a service "
+                                         "has workers. Not given: only concurrency counts.",
+                                         {.min = 1, .max = 1'000'000}),
+      key<&Upstream::queue>("queue", "Requests that wait for their turn."),
   });
   return kFields;
 }
@@ -476,7 +560,16 @@ std::span<const Field<Route>> fields() {
       key<&Route::redirect>("redirect", "Sends the client elsewhere."),
       key<&Route::respond>("respond", "A fixed answer."),
       later<Route>("static"),
-      later<Route>("buffer_request"),
+      key<&Route::timeout>("timeout", "For this route; what it leaves out is the upstream's."),
+      key<&Route::retry>("retry", "For this route; what it leaves out is the upstream's."),
+      key<&Route::buffer_request>(
+          "buffer_request",
+          "Bodies with a Content-Length up to this size are taken in before a worker is occupied, "
+          "for at most 10 s; \"spill\" takes in any, into a file; \"off\" none.",
+          {.min = 1, .max = kGiB}),
+      key<&Route::client_gone>("client_gone",
+                               "What becomes of a request whose client has gone: \"cancel\" ends "
+                               "it, \"finish\" lets the service finish it."),
       later<Route>("server_timing"),
   });
   return kFields;

@@ -28,8 +28,11 @@ Value convert(const toml::node& node) {
     for (const auto& [key, value] : *table) {
       out.members.push_back({std::string(key.str()), position(key.source()), convert(value)});
     }
+  } else if (const auto* real = node.as_floating_point()) {
+    out.kind = Value::Kind::kFloat;
+    out.real = real->get();
   } else {
-    out.kind = node.is_floating_point() ? Value::Kind::kFloat : Value::Kind::kDate;
+    out.kind = Value::Kind::kDate;
   }
   return out;
 }

@@ -31,6 +31,7 @@ struct Value {
   bool broken = false;       ///< already reported: readers pass it over
   std::string text;          ///< kString
   std::int64_t integer = 0;  ///< kInteger
+  double real = 0.0;         ///< kFloat
   bool boolean = false;      ///< kBoolean
   std::vector<Value> items;  ///< kArray
   std::vector<Member> members;  ///< kTable, names unique

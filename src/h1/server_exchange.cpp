@@ -159,7 +159,8 @@ Task<Result<Bytes>> ServerExchange::read_body() {
     }
     if (std::exchange(continue_owed_, false) && !started()) interim(100, {});
     if (auto filled = co_await fill(); !filled) {
-      close_ = true;
+      // A reader that has waited long enough may come again for what is still to come.
+      if (!filled.error().is(Errc::kDeadline)) close_ = true;
       co_return fail(filled.error());
     }
     if (body_buffer_.empty()) co_return Bytes{};  // the end of a tunnel
@@ -192,8 +193,8 @@ Task<Result<void>> ServerExchange::fill() {
     io_.stream.set_deadline(r.want, body_patience(), Errc::kBodyTooSlow);
     const auto ready = co_await io_.wait(r.want);
     io_.stream.clear_deadline(r.want);
-    if (!ready) co_return ready;
     waited_for_body_ += IoThread::current().coarse_now() - began;
+    if (!ready) co_return ready;
   }
 }
 

@@ -147,9 +147,9 @@ Task<Result<Bytes>> ServerStream::read_body() {
     readable_.reset();
     const Result<void> woken = co_await readable_.wait();
     body_limit_.disarm();
+    waited_for_body_ += IoThread::current().coarse_now() - began;
     if (!woken) co_return fail(woken.error());
     if (body_limit_.passed && inbox_.empty() && !body_ended_) co_return fail(Errc::kBodyTooSlow);
-    waited_for_body_ += IoThread::current().coarse_now() - began;
   }
 }
 

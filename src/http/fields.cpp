@@ -69,6 +69,8 @@ constexpr std::array<std::string_view, kIds> kNames{
     "X-Forwarded-For",
     "X-Forwarded-Host",
     "X-Forwarded-Proto",
+    "X-Queue-Time",
+    "X-Request-Deadline",
     "X-Request-Id",
 };
 

@@ -73,6 +73,8 @@ enum class FieldId : std::uint8_t {
   kXForwardedFor,
   kXForwardedHost,
   kXForwardedProto,
+  kXQueueTime,
+  kXRequestDeadline,
   kXRequestId,
   kCount_
 };

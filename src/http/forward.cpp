@@ -40,6 +40,8 @@ bool is_regenerated(FieldId id) noexcept {
     case FieldId::kXForwardedFor:
     case FieldId::kXForwardedHost:
     case FieldId::kXForwardedProto:
+    case FieldId::kXQueueTime:
+    case FieldId::kXRequestDeadline:
       return true;
     default:
       return false;

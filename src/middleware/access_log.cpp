@@ -52,6 +52,8 @@ class AccessLog final : public Middleware {
     record.upstream_status = exchange.upstream.status;
     record.attempts = exchange.upstream.attempts;
     record.reused = exchange.upstream.reused;
+    record.wasted_us = static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(exchange.upstream.wasted).count());
     log_.access(record);
   }
 

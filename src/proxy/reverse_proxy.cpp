@@ -1,19 +1,26 @@
 #include "proxy/reverse_proxy.hpp"
 
-#include "base/log.hpp"
+#include "base/metrics.hpp"
+#include "http/ascii.hpp"
 #include "http/forward.hpp"
-#include "millrace/body_source.hpp"
+#include "proxy/outlive_client.hpp"
 #include "proxy/pass_on.hpp"
+#include "runtime/io_thread.hpp"
 
-#include <cstdint>
+#include <algorithm>
+#include <charconv>
+#include <chrono>
 #include <cstring>
-#include <optional>
+#include <string>
+#include <utility>
 
 namespace millrace::proxy {
 namespace {
 
 using client::Request;
 using client::Response;
+using http::FieldId;
+using std::chrono::milliseconds;
 
 // Path and query as the gate normalised them. They mostly lie side by side in the client's own
 // head.
@@ -29,12 +36,72 @@ std::string_view target_of(const http::RequestHead& head, http::TextArena& arena
   return {text, size};
 }
 
-void fill_request(const Exchange& exchange, const Upstream::Options& options, Request& request) {
+/// What is left for the client of a proxy that we trust; none for anybody else, or where it is not
+/// a plain number.
+Duration deadline_of_client(const Exchange& exchange) noexcept {
+  if (!exchange.peer.trusted_proxy) return Duration::max();
+  const http::Field* field = exchange.request.fields.find(FieldId::kXRequestDeadline);
+  if (field == nullptr) return Duration::max();
+  std::uint32_t left = 0;
+  const char* const end = field->value.data() + field->value.size();
+  const auto read = std::from_chars(field->value.data(), end, left);
+  return read.ec == std::errc() && read.ptr == end ? Duration(milliseconds(left)) : Duration::max();
+}
+
+bool is_client_gone(const Result<void>& outcome) noexcept {
+  return !outcome &&
+         (outcome.error().is(Errc::kClientGone) || outcome.error().is(Errc::kWriteStalled));
+}
+
+/// What nobody reads any more.
+Task<void> read_to_end(Response& response) {
+  while (!response.done()) {
+    const Result<Bytes> piece = co_await response.read();
+    if (!piece || piece->empty()) co_return;
+  }
+}
+
+}  // namespace
+
+struct ReverseProxy::Pass {
+  Pass(Exchange& e, ReverseProxy& proxy, TimePoint end)
+      : exchange(e),
+        deadline(end),
+        interim(e),
+        body(e),
+        held(e, proxy.options_.buffer),
+        sender(proxy.upstream_, proxy.limits_,
+               {.authority = e.request.authority,
+                .per_try = proxy.options_.per_try,
+                .deadline = end}) {}
+
+  Exchange& exchange;
+  const TimePoint deadline;
+  TimePoint began{};  // when it was let in; the epoch: it was not
+  Admission::Permit permit;
+  Request request;
+  PassInterim interim;
+  ExchangeBody body;
+  BufferedBody held;
+  TargetSender sender;
+};
+
+ReverseProxy::ReverseProxy(Upstream& upstream, UpstreamLimits& limits, Options options)
+    : upstream_(upstream),
+      limits_(limits),
+      options_(std::move(options)),
+      retry_{.retries_max = options_.retries,
+             .first_at_once = options_.others_to_try,
+             .statuses = options_.statuses,
+             .budget = &limits.budget},
+      hedge_{.enabled = options_.hedge, .latency = &latency_, .budget = &limits.budget} {}
+
+void ReverseProxy::fill_request(const Exchange& exchange, Request& request) const {
   const http::RequestHead& head = exchange.request;
   request.method = head.method;
   request.method_text = head.method_text;
   request.target = target_of(head, request.fields.arena());
-  request.timeouts = options.timeouts;
+  request.timeouts = options_.timeouts;
   request.upgrade = head.upgrade;
   const bool is_ip = exchange.peer.address != "unix";
   http::forward_request(head.fields,
@@ -46,80 +113,103 @@ void fill_request(const Exchange& exchange, const Upstream::Options& options, Re
                         request.fields);
   http::add_via(head.version, kPseudonym, request.fields);
   if (!exchange.request_id.empty())
-    request.fields.set(http::FieldId::kXRequestId, exchange.request_id);
+    request.fields.set(FieldId::kXRequestId, exchange.request_id);
 }
 
-/// Nothing of the request has been sent, and it is the target that is to blame.
-bool may_try_another(const Error& error) noexcept {
-  return error.info().fault == Fault::kUpstream && error.info().retry == Retry::kIfUnsent;
+Task<Result<void>> ReverseProxy::enter(Pass& pass) {
+  const TimePoint began = Clock::now();
+  Result<Admission::Permit> permit = co_await limits_.admission.enter();
+  if (!permit) co_return fail(permit.error());
+  pass.permit = std::move(*permit);
+  const auto waited = std::chrono::duration_cast<milliseconds>(Clock::now() - began).count();
+  pass.request.fields.set_copy(FieldId::kXQueueTime, std::to_string(waited));
+  co_return Result<void>{};
 }
 
-// The client learns the code alone; what was wrong with a certificate is for the operator.
-void log_failure(const Upstream::Options& options, const client::Trace& trace, const Error& error) {
-  if (error.info().fault != Fault::kUpstream) return;
-  log::event(LogLevel::kWarn, "upstream_failed",
-             {{"upstream", options.name},
-              {"target", trace.target},
-              {"cause", error.info().code},
-              {"error", trace.tls_cause.empty() ? error.describe() : trace.tls_cause}});
+Task<Result<Response>> ReverseProxy::fetch(Pass& pass) {
+  if (!options_.hedge)
+    co_return co_await client::fetch_with_retries(pass.sender, pass.request, retry_, pass.deadline);
+  client::HedgedSender hedged(pass.sender, hedge_);
+  co_return co_await client::fetch_with_retries(hedged, pass.request, retry_, pass.deadline);
 }
 
-}  // namespace
-
-Task<Result<Response>> ReverseProxy::fetch(Exchange& exchange, Request& request,
-                                           TargetLease& lease) {
-  UpstreamTrace& trace = exchange.upstream;
-  std::optional<std::uint64_t> tried;
-  Error failure = Errc::kNoTarget;
-  for (;;) {
-    PickContext context;
-    if (tried) context.avoid = {&*tried, 1};
-    lease = upstream_.pick(context);
-    if (!lease) co_return fail(failure);
-    if (tried == lease.id()) co_return fail(failure);  // there is no other
-    request.origin = lease.origin();
-    request.host = upstream_.host_for(lease, exchange.request.authority);
-    request.trace.attempts = 0;
-    Result<Response> response = co_await upstream_.client().fetch(request);
-    trace.target = request.trace.target;
-    trace.attempts += request.trace.attempts;
-    trace.reused = request.trace.reused;
-    if (response) {
-      lease.answered(response->status());
-      co_return response;
-    }
-    failure = response.error();
-    lease.failed(failure);
-    log_failure(upstream_.options(), request.trace, failure);
-    if (tried || !may_try_another(failure)) co_return response;
-    tried = lease.id();
-  }
-}
-
-Task<Result<void>> ReverseProxy::forward(Exchange& exchange) {
-  Request request;
-  fill_request(exchange, upstream_.options(), request);
-  PassInterim interim(exchange);
-  request.interim = &interim;
-  ExchangeBody body(exchange);
-  if (!exchange.request.body.is_none()) request.body = &body;
-
-  TargetLease lease;
-  Result<Response> response = co_await fetch(exchange, request, lease);
-  if (!response) co_return fail(response.error());
-  exchange.upstream.status = response->status();
-  const Result<void> passed = co_await pass_answer(exchange, request, *response);
-  lease.finished(passed);
-  co_await response->close();
+Task<Result<void>> ReverseProxy::answer(Pass& pass, Response& response) {
+  pass.exchange.upstream.status = response.status();
+  const Result<void> passed = co_await pass_answer(pass.exchange, pass.request, response);
+  pass.sender.finished(passed);
+  const bool finish = options_.client_gone == ClientGone::kFinish && !response.is_tunnel();
+  if (finish && is_client_gone(passed)) co_await read_to_end(response);
+  co_await response.close();
   co_return passed;
+}
+
+Task<Result<void>> ReverseProxy::forward(Pass& pass) {
+  Exchange& exchange = pass.exchange;
+  fill_request(exchange, pass.request);
+  pass.request.interim = &pass.interim;
+  if (pass.held.is_wanted()) {
+    if (limits_.admission.is_full()) co_return fail(Errc::kQueueFull);
+    if (const auto taken = co_await pass.held.take_in(); !taken) co_return taken;
+    pass.request.body = &pass.held;
+  } else if (!exchange.request.body.is_none()) {
+    pass.request.body = &pass.body;
+  }
+  pass.permit = limits_.admission.try_enter();
+  if (!pass.permit) {
+    if (const auto entered = co_await enter(pass); !entered) co_return entered;
+  }
+  pass.began = IoThread::current().turn_time();
+
+  Result<Response> response = co_await fetch(pass);
+  exchange.upstream.target = std::move(pass.request.trace.target);
+  exchange.upstream.attempts = pass.request.trace.attempts;
+  exchange.upstream.reused = pass.request.trace.reused;
+  if (!response) co_return fail(response.error());
+  co_return co_await answer(pass, *response);
+}
+
+Task<Result<void>> ReverseProxy::forward_in_time(Pass& pass) {
+  DeadlineScope limit(Errc::kTotalTimeout, pass.deadline - Clock::now());
+  co_return co_await in_scope(limit.scope(), forward(pass));
+}
+
+Task<Result<void>> ReverseProxy::run(Pass& pass) {
+  return pass.deadline == TimePoint::max() ? forward(pass) : forward_in_time(pass);
+}
+
+/// To its end although nobody may be there any more.
+Task<Result<void>> ReverseProxy::finish(Pass& pass) {
+  Scope scope;
+  Result<void> outcome = co_await outlive_client(scope, run(pass));
+  const Scope* exchange = co_await this_scope();
+  if (exchange->cancelled()) outcome = fail(exchange->reason());
+  co_return outcome;
+}
+
+TimePoint ReverseProxy::deadline_of(const Exchange& exchange) const {
+  const Duration total = std::min(options_.total, deadline_of_client(exchange));
+  return total == Duration::max() ? TimePoint::max() : after(Clock::now(), total);
+}
+
+/// What the upstream did for nobody.
+void ReverseProxy::count_waste(Pass& pass) const {
+  using std::chrono::duration_cast, std::chrono::microseconds;
+  const Duration wasted =
+      pass.began == TimePoint{} ? Duration::zero() : Clock::now() - pass.began;
+  pass.exchange.upstream.wasted = wasted;
+  metrics::observe(metrics::Metric::kClientGone,
+                   static_cast<std::uint64_t>(duration_cast<microseconds>(wasted).count()));
 }
 
 Task<Result<void>> ReverseProxy::handle(Exchange& exchange) {
   exchange.upstream.upstream = upstream_.options().name;
   if (exchange.request.method == http::Method::kConnect) co_return fail(Errc::kMethodUnknown);
-  if (upstream_.options().total == Duration::max()) co_return co_await forward(exchange);
-  DeadlineScope limit(Errc::kTotalTimeout, upstream_.options().total);
-  co_return co_await in_scope(limit.scope(), forward(exchange));
+  Pass pass(exchange, *this, deadline_of(exchange));
+  const bool outlives =
+      options_.client_gone == ClientGone::kFinish && exchange.request.upgrade.empty();
+  const Result<void> outcome = outlives ? co_await finish(pass) : co_await run(pass);
+  if (is_client_gone(outcome)) count_waste(pass);
+  co_return outcome;
 }
 
 }  // namespace millrace::proxy

@@ -45,6 +45,7 @@ std::expected<LocalTargetPtr, std::string> Upstream::local(const UpstreamState::
   auto origin = client_.origin(entry.spec.origin);
   if (!origin) return std::unexpected(origin.error());
   (*origin)->limit_idle(options_.idle_max, options_.idle_age_max);
+  (*origin)->allow_exchanges(options_.exchanges_max);
   LocalTargetPtr made(new LocalTarget);
   made->spec = entry.spec;
   made->origin = std::move(*origin);

@@ -39,12 +39,11 @@ class Upstream {
     double panic_share = 0.25;
     HostPolicy host = HostPolicy::kPreserve;
     std::string host_name;  ///< for HostPolicy::kName
-    client::Timeouts timeouts;
     /// Idle connections kept per target and io thread, and for how long at most.
     std::size_t idle_max = 256;
     Duration idle_age_max = std::chrono::seconds(60);
-    /// For the whole exchange, body included: 504. None by default: streams may last.
-    Duration total = Duration::max();
+    /// Exchanges at once to one target from one io thread.
+    std::size_t exchanges_max = 256;
   };
 
   /// `seed`: the io thread's index. Errors are texts for start-up.

@@ -8,6 +8,9 @@
 // lost. The flag stays set: clean-up code that must wait does so in a Scope of its own
 // (`shielded`).
 //
+// A leaf may enter again while it is told: it goes on, and is told of the next cancel, whose reason
+// is then the scope's.
+//
 // A wait that was already over when the cancel came (its coroutine stands in the ready queue) keeps
 // its result; the next wait fails. So a loop whose waits are always ready at once sees a cancel
 // only if it looks at `cancelled()` itself.
@@ -40,7 +43,7 @@ class Scope {
   [[nodiscard]] Errc reason() const noexcept { return reason_; }
 
   void cancel(Errc reason = Errc::kCancelled) noexcept {
-    if (cancelled_) return;
+    if (cancelled_ && leaf_ == nullptr) return;
     cancelled_ = true;
     reason_ = reason;
     if (leaf_ == nullptr) return;

@@ -71,6 +71,10 @@ class Semaphore {
 
   /// Result<Permit>; the error is the scope's.
   [[nodiscard]] Acquire acquire() noexcept { return Acquire(*this); }
+  /// So many more at once from now on.
+  void grow(std::size_t permits) noexcept {
+    while (permits-- != 0) release();
+  }
   [[nodiscard]] std::size_t free() const noexcept { return free_; }
   [[nodiscard]] std::size_t waiting() const noexcept { return waiting_; }
 

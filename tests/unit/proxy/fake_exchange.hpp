@@ -40,6 +40,16 @@ class FakeExchange final : public Exchange {
     pieces_.push_back(std::move(text));
     body_ended_ = true;
   }
+  /// A body of known length whose pieces come by push_body().
+  void known_body(std::uint64_t size) {
+    head_.body = http::BodyLength::known(size);
+    body_ended_ = false;
+  }
+  /// Behind the pieces that are there.
+  void fail_body(Errc errc) {
+    body_error_ = errc;
+    more_.set();
+  }
   /// A body whose pieces come by push_body() and end with end_body().
   void streamed_body() {
     head_.body = http::BodyLength::unknown();
@@ -70,6 +80,7 @@ class FakeExchange final : public Exchange {
   // Exchange
   Task<Result<Bytes>> read_body() override {
     while (pieces_.empty()) {
+      if (body_error_ != Errc::kCount_) co_return fail(body_error_);
       if (body_ended_) co_return Bytes{};
       more_.reset();
       if (const auto ok = co_await more_.wait(); !ok) co_return fail(ok.error());
@@ -105,6 +116,7 @@ class FakeExchange final : public Exchange {
   std::deque<std::string> pieces_;
   std::string piece_;
   bool body_ended_ = true;
+  Errc body_error_ = Errc::kCount_;
   Event more_;
   std::vector<std::pair<std::string, std::string>> fields_;
   std::string body_;

@@ -1,12 +1,10 @@
-#include "proxy/reverse_proxy.hpp"
+#include "proxy_fixture.hpp"
 
-#include "fake_exchange.hpp"
-#include "support/on_io.hpp"
-#include "support/raw_origin.hpp"
-
+#include <array>
+#include <atomic>
 #include <chrono>
-
-#include <gtest/gtest.h>
+#include <string>
+#include <thread>
 
 namespace millrace::test {
 namespace {
@@ -17,44 +15,7 @@ using proxy::ReverseProxy;
 using proxy::Upstream;
 using Peer = RawOrigin::Peer;
 
-std::uint16_t unused_port() {
-  RawOrigin origin([](Peer&, int) {});
-  return origin.port();
-}
-
-class ReverseProxyTest : public ::testing::Test {
- protected:
-  Upstream::Options options(std::initializer_list<std::uint16_t> ports) {
-    Upstream::Options o{.name = "api"};
-    // In turn, so that tests know who is asked.
-    o.balance = "round_robin";
-    for (const std::uint16_t port : ports)
-      o.targets.push_back({.origin = {.host = "127.0.0.1", .port = port}});
-    return o;
-  }
-  std::unique_ptr<Upstream> upstream(Upstream::Options o) {
-    return Upstream::make(client, std::move(o), 0).value();
-  }
-  /// Passes `exchange` through a proxy to one origin.
-  Result<void> pass(FakeExchange& exchange, const RawOrigin& origin) {
-    return pass(exchange, options({origin.port()}));
-  }
-  Result<void> pass(FakeExchange& exchange, Upstream::Options o) {
-    Result<void> outcome = fail(Errc::kInternal);
-    groups_.push_back(upstream(std::move(o)));
-    ReverseProxy proxy(*groups_.back());
-    on_io(io, [&]() -> Task<void> {
-      outcome = co_await proxy.handle(exchange);
-      client.close_idle();
-    });
-    return outcome;
-  }
-
-  IoThread io{0};
-  net::Resolver resolver;
-  client::Client client{resolver, {}};
-  std::vector<std::unique_ptr<Upstream>> groups_;  // outlive the exchanges that name them
-};
+using ReverseProxyTest = ProxyTest;
 
 TEST_F(ReverseProxyTest, BuildsTheRequestAnew) {
   std::string seen;
@@ -163,7 +124,7 @@ TEST_F(ReverseProxyTest, EachEventOfAStreamIsPassedOnBeforeTheNextOne) {
   });
   FakeExchange exchange;
   const auto group = upstream(options({origin.port()}));
-  ReverseProxy proxy(*group);
+  ReverseProxy proxy(*group, limits, pass_options);
   on_io(io, [&]() -> Task<void> {
     TaskGroup tasks;
     tasks.spawn([](ReverseProxy& p, FakeExchange& e) -> Task<void> {
@@ -192,7 +153,7 @@ TEST_F(ReverseProxyTest, AStreamedRequestBodyArrivesPieceByPiece) {
   exchange.streamed_body();
   exchange.push_body("one");
   const auto group = upstream(options({origin.port()}));
-  ReverseProxy proxy(*group);
+  ReverseProxy proxy(*group, limits, pass_options);
   on_io(io, [&]() -> Task<void> {
     TaskGroup tasks;
     tasks.spawn([](ReverseProxy& p, FakeExchange& e) -> Task<void> {
@@ -256,7 +217,7 @@ TEST_F(ReverseProxyTest, RoundRobinSpreadsTheRequests) {
   RawOrigin first(script(0));
   RawOrigin second(script(1));
   const auto group = upstream(options({first.port(), second.port()}));
-  ReverseProxy proxy(*group);
+  ReverseProxy proxy(*group, limits, pass_options);
   on_io(io, [&]() -> Task<void> {
     for (int i = 0; i < 10; ++i) {
       FakeExchange exchange;
@@ -275,9 +236,8 @@ TEST_F(ReverseProxyTest, TheTotalLimitEndsAnEndlessAnswer) {
     peer.read_to_end();
   });
   FakeExchange exchange;
-  Upstream::Options o = options({origin.port()});
-  o.total = 50ms;
-  EXPECT_EQ(pass(exchange, std::move(o)), fail(Errc::kTotalTimeout));
+  pass_options.total = 50ms;
+  EXPECT_EQ(pass(exchange, origin), fail(Errc::kTotalTimeout));
 }
 
 TEST_F(ReverseProxyTest, AClientThatGoesAwayTakesTheUpstreamRequestWithIt) {
@@ -291,7 +251,7 @@ TEST_F(ReverseProxyTest, AClientThatGoesAwayTakesTheUpstreamRequestWithIt) {
   exchange.method("POST");
   exchange.streamed_body();
   const auto group = upstream(options({origin.port()}));
-  ReverseProxy proxy(*group);
+  ReverseProxy proxy(*group, limits, pass_options);
   on_io(io, [&]() -> Task<void> {
     Scope scope;
     TaskGroup tasks;

@@ -1,0 +1,92 @@
+#include "app/proxy_options.hpp"
+
+#include <system_error>
+
+namespace millrace::app {
+namespace {
+
+proxy::UpstreamLimits::Options to_limits(const config::Upstream& upstream) {
+  const config::Queue& queue = upstream.queue;
+  return {.admission = {.limit = upstream.concurrency,
+                        .waiting_max = queue.size,
+                        .overload = {.patience = queue.timeout,
+                                     .after = or_never(queue.overload_after),
+                                     .timeout = queue.overload_timeout}},
+          .per_target = upstream.target_concurrency,
+          .targets = upstream.targets.size(),
+          .budget = {.ratio = upstream.retry.budget, .min_per_second = upstream.retry.budget_min}};
+}
+
+proxy::Buffering to_buffering(config::RequestBuffer::Kind kind) {
+  switch (kind) {
+    case config::RequestBuffer::Kind::kOff:
+      return proxy::Buffering::kOff;
+    case config::RequestBuffer::Kind::kSpill:
+      return proxy::Buffering::kSpill;
+    case config::RequestBuffer::Kind::kMemory:
+      break;
+  }
+  return proxy::Buffering::kMemory;
+}
+
+template <class R>
+void set_retry(const R& retry, proxy::ReverseProxy::Options& options) {
+  options.retries = retry.attempts;
+  options.per_try = or_never(retry.per_try);
+  options.statuses.assign(retry.statuses.begin(), retry.statuses.end());
+  options.hedge = retry.hedge;
+}
+
+// TMPDIR, or /tmp.
+std::filesystem::path spill_folder() {
+  std::error_code error;
+  const std::filesystem::path folder = std::filesystem::temp_directory_path(error);
+  return error ? std::filesystem::path("/tmp") : folder;
+}
+
+}  // namespace
+
+Duration or_never(const std::optional<config::milliseconds>& limit) {
+  return limit ? Duration(*limit) : Duration::max();
+}
+
+client::Timeouts to_timeouts(const config::Timeouts& t) {
+  return {.connect = t.connect,
+          .tls = t.connect,
+          .first_byte = or_never(t.first_byte),
+          .idle = or_never(t.idle)};
+}
+
+UpstreamLimitsMap make_upstream_limits(const config::Config& config) {
+  UpstreamLimitsMap out;
+  for (const auto& [name, upstream] : config.upstreams)
+    out.emplace(name, std::make_unique<proxy::UpstreamLimits>(to_limits(upstream)));
+  return out;
+}
+
+proxy::ReverseProxy::Options to_proxy_options(const config::Route& route,
+                                              const config::Upstream& upstream, Offload& pool,
+                                              BodyAllowances& allowances) {
+  proxy::ReverseProxy::Options options;
+  const config::Timeouts& timeout = route.timeout ? *route.timeout : upstream.timeout;
+  options.timeouts = to_timeouts(timeout);
+  options.timeouts.tunnel = upstream.tunnel_timeout;
+  options.total = or_never(timeout.total);
+  if (route.retry)
+    set_retry(*route.retry, options);
+  else
+    set_retry(upstream.retry, options);
+  options.others_to_try = upstream.targets.size() > 1;
+  const config::RequestBuffer buffer = route.buffer_request.value_or(config::RequestBuffer{});
+  options.buffer = {.kind = to_buffering(buffer.kind),
+                    .bytes_max = buffer.bytes_max,
+                    .memory = &allowances.memory,
+                    .disk = &allowances.disk,
+                    .pool = &pool,
+                    .folder = spill_folder()};
+  if (route.client_gone == config::ClientGone::kFinish)
+    options.client_gone = proxy::ClientGone::kFinish;
+  return options;
+}
+
+}  // namespace millrace::app

@@ -1,0 +1,37 @@
+// From the configuration's words to those of the proxy.
+#pragma once
+
+#include "client/request.hpp"
+#include "config/config.hpp"
+#include "proxy/reverse_proxy.hpp"
+#include "proxy/upstream_limits.hpp"
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace millrace::app {
+
+[[nodiscard]] Duration or_never(const std::optional<config::milliseconds>& limit);
+[[nodiscard]] client::Timeouts to_timeouts(const config::Timeouts& t);
+
+/// What all io threads share of each upstream, by its name. Outlives the threads' stacks.
+using UpstreamLimitsMap = std::map<std::string, std::unique_ptr<proxy::UpstreamLimits>, std::less<>>;
+[[nodiscard]] UpstreamLimitsMap make_upstream_limits(const config::Config& config);
+
+/// What the requests of one thread may hold together.
+struct BodyAllowances {
+  BodyAllowances(const config::Limits& limits, unsigned threads) noexcept
+      : memory(limits.held_body_bytes / threads), disk(limits.spilled_body_bytes / threads) {}
+  proxy::ByteAllowance memory;
+  proxy::ByteAllowance disk;
+};
+
+/// For a route to `upstream`. The pool and the allowances must outlive the proxy.
+[[nodiscard]] proxy::ReverseProxy::Options to_proxy_options(const config::Route& route,
+                                                            const config::Upstream& upstream,
+                                                            Offload& pool,
+                                                            BodyAllowances& allowances);
+
+}  // namespace millrace::app

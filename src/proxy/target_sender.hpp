@@ -1,0 +1,68 @@
+// One try at a request to an upstream: picks a target, never the one that was just tried while
+// there is another, waits for a place where targets have limits, and sends.
+//
+// Ownership: of one exchange; outlives its responses. Keeps its lease of the target until it dies,
+// or until the next try begins when none is under way. Thread rule: one io thread.
+#pragma once
+
+#include "client/sender.hpp"
+#include "proxy/upstream.hpp"
+#include "proxy/upstream_limits.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+namespace millrace::proxy {
+
+class TargetSender final : public client::Sender {
+ public:
+  struct Options {
+    /// What the client asked for: for the Host field.
+    std::string_view authority;
+    /// From here to the head of the answer: kTryTimeout. Duration::max(): the phases have limits.
+    Duration per_try = Duration::max();
+    /// When the whole exchange ends, if it does: told upstream in X-Request-Deadline.
+    TimePoint deadline = TimePoint::max();
+  };
+
+  TargetSender(Upstream& upstream, UpstreamLimits& limits, const Options& options) noexcept
+      : upstream_(upstream), limits_(limits), options_(options) {}
+
+  /// Errors: kNoTarget, kQueueFull and kQueueTimeout (of the target's limit), kTryTimeout, those of
+  /// Client::fetch. A failure that is the target's is logged.
+  [[nodiscard]] Task<Result<client::Response>> send(client::Request& request) override;
+  /// How the rest of the answer went: for the target's health.
+  void finished(const Result<void>& outcome) noexcept;
+
+ private:
+  // A request and its hedge.
+  static constexpr std::size_t kAtOnceMax = 2;
+
+  /// A target for one try, and the place at it where places are limited.
+  struct Hold {
+    // Destroyed in this order from below, and never assigned: the place before its owner.
+    TargetLease lease;
+    std::shared_ptr<Admission> limit;
+    Admission::Permit place;
+  };
+
+  [[nodiscard]] TargetLease pick() noexcept;
+  [[nodiscard]] Hold pick_with_room();
+  [[nodiscard]] Task<Result<void>> hold_target(std::optional<Hold>& hold);
+  void aim(const TargetLease& target, client::Request& request);
+  [[nodiscard]] Task<Result<client::Response>> send_in_time(client::Request& request);
+
+  Upstream& upstream_;
+  UpstreamLimits& limits_;
+  const Options options_;
+  std::optional<std::uint64_t> last_;  // TargetState::id
+  std::size_t under_way_ = 0;
+  std::array<std::optional<Hold>, kAtOnceMax> holds_;
+  Hold* answered_ = nullptr;  // the last one of which an answer came
+};
+
+}  // namespace millrace::proxy
