@@ -17,7 +17,8 @@ namespace millrace::app {
 [[nodiscard]] client::Timeouts to_timeouts(const config::Timeouts& t);
 
 /// What all io threads share of each upstream, by its name. Outlives the threads' stacks.
-using UpstreamLimitsMap = std::map<std::string, std::unique_ptr<proxy::UpstreamLimits>, std::less<>>;
+using UpstreamLimitsMap =
+    std::map<std::string, std::unique_ptr<proxy::UpstreamLimits>, std::less<>>;
 [[nodiscard]] UpstreamLimitsMap make_upstream_limits(const config::Config& config);
 
 /// What the requests of one thread may hold together.

@@ -43,19 +43,20 @@ std::function<bool(std::string_view)> to_host_judge(
   };
 }
 
-client::UrlFetcher::Options to_fetcher_options(const config::Fetch& fetch) {
+client::UrlFetcher::Options to_fetcher_options(const config::Fetch& fetch, FetchRetries& retries) {
   client::UrlFetcher::Options options;
   options.redirects_max = fetch.redirects_max;
   options.tls.ca_file = fetch.tls.ca;
   options.timeouts = to_timeouts(fetch.timeout);
   options.total = or_never(fetch.timeout.total);
   options.allow_host = to_host_judge(fetch.allow_hosts);
+  retries.put_into(options);
   return options;
 }
 
-client::UrlFetcher::Options to_egress_fetcher(const config::Fetch& fetch,
+client::UrlFetcher::Options to_egress_fetcher(const config::Fetch& fetch, FetchRetries& retries,
                                               const config::Egress& egress) {
-  client::UrlFetcher::Options options = to_fetcher_options(fetch);
+  client::UrlFetcher::Options options = to_fetcher_options(fetch, retries);
   options.redirects_max = 0;  // they are the client's own business
   options.allow_host = to_host_judge(egress.allow_hosts);
   options.timeouts.tunnel = egress.tunnel_timeout;
@@ -164,7 +165,8 @@ ThreadStack::ThreadStack(const Shared& shared)
     : shared_(shared),
       allowances_(shared.config.limits, shared.threads),
       client_(resolver_, to_client_options(shared.config, shared.guard)),
-      fetcher_(client_, to_fetcher_options(shared.config.fetch)),
+      fetch_retries_(shared.config.fetch.retry),
+      fetcher_(client_, to_fetcher_options(shared.config.fetch, fetch_retries_)),
       inputs_(fetcher_) {
   const config::Config& config = shared_.config;
   make_upstreams();
@@ -191,7 +193,7 @@ void ThreadStack::make_upstreams() {
 
 void ThreadStack::make_egress(const config::Egress& egress) {
   const config::Config& config = shared_.config;
-  EgressStack::Options options{.fetch = to_egress_fetcher(config.fetch, egress),
+  EgressStack::Options options{.fetch = to_egress_fetcher(config.fetch, fetch_retries_, egress),
                                .connect = to_connect(config.fetch, egress),
                                .limits = to_connection_limits(config)};
   egress_.emplace(&egress, std::make_unique<EgressStack>(client_, resolver_, shared_.guard,

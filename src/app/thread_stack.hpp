@@ -4,6 +4,7 @@
 // Made and destroyed on its thread.
 #pragma once
 
+#include "app/fetch_retries.hpp"
 #include "app/proxy_options.hpp"
 #include "base/log.hpp"
 #include "client/client.hpp"
@@ -89,6 +90,7 @@ class ThreadStack {
   BodyAllowances allowances_;
   net::Resolver resolver_;
   client::Client client_;
+  FetchRetries fetch_retries_;
   client::UrlFetcher fetcher_;
   endpoints::UrlInputs inputs_;
   std::map<std::string, std::unique_ptr<proxy::Upstream>, std::less<>> upstreams_;

@@ -171,8 +171,8 @@ std::string Codec<double>::text(const double& in) {
   return out.find_first_of(".e") == std::string::npos ? out + ".0" : out;
 }
 std::string Codec<double>::schema(const Rule& rule, const double&) {
-  return R"({"type":"number","minimum":)" + number(rule.min) + R"(,"maximum":)" +
-         number(rule.max) + "}";
+  return R"({"type":"number","minimum":)" + number(rule.min) + R"(,"maximum":)" + number(rule.max) +
+         "}";
 }
 
 void Codec<std::uint64_t>::read(Reader& reader, const Value& value, const Rule& rule,

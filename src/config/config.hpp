@@ -129,6 +129,15 @@ struct FetchTls {
   friend bool operator==(const FetchTls&, const FetchTls&) = default;
 };
 
+/// When a fetch that failed is begun again, and a body that broke off is gone on with.
+struct FetchRetry {
+  std::uint32_t attempts = 1;           ///< how often, per hop and per body
+  std::vector<std::uint32_t> statuses;  ///< answers that are no answer
+  double budget = 0.2;                  ///< retries per fetch, of one io thread
+  std::uint32_t budget_min = 10;        ///< per second and io thread, always
+  friend bool operator==(const FetchRetry&, const FetchRetry&) = default;
+};
+
 /// Batches of fetches: `POST /v1/fetch/batch`.
 struct FetchBatch {
   std::uint64_t body_bytes_max = std::uint64_t{4} << 20;
@@ -148,6 +157,7 @@ struct Fetch {
                    .idle = milliseconds(30'000),
                    .total = std::nullopt};
   FetchTls tls;
+  FetchRetry retry;
   FetchBatch batch;
   friend bool operator==(const Fetch&, const Fetch&) = default;
 };

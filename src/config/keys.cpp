@@ -285,6 +285,25 @@ std::span<const Field<FetchTls>> fields() {
 }
 
 template <>
+std::span<const Field<FetchRetry>> fields() {
+  static constexpr auto kFields = std::to_array<Field<FetchRetry>>({
+      key<&FetchRetry::attempts>("attempts",
+                                 "How often a fetch is tried again of which nothing was sent, or "
+                                 "whose method is idempotent and of whose answer no byte came; and "
+                                 "how often the rest of a body that broke off is asked for.",
+                                 {.max = 10}),
+      key<&FetchRetry::statuses>("statuses",
+                                 "Answers to idempotent requests that are retried like failures, "
+                                 "such as [429, 503]; a Retry-After of up to 10 s is waited for.",
+                                 {.min = 400, .max = 599}),
+      key<&FetchRetry::budget>("budget", "Retries per fetch, in 10 s.", {.max = 10}),
+      key<&FetchRetry::budget_min>(
+          "budget_min", "So many a second and I/O thread are always allowed.", {.max = 100'000}),
+  });
+  return kFields;
+}
+
+template <>
 std::span<const Field<FetchBatch>> fields() {
   static constexpr auto kFields = std::to_array<Field<FetchBatch>>({
       key<&FetchBatch::body_bytes_max>(
@@ -319,6 +338,7 @@ std::span<const Field<Fetch>> fields() {
       key<&Fetch::timeout>("timeout", "Shorter than an upstream's: these servers are strangers."),
       key<&Fetch::tls>("tls",
                        "How servers prove themselves; their certificates are always verified."),
+      key<&Fetch::retry>("retry", "What is tried again, and how often."),
       key<&Fetch::batch>("batch", "Limits of batches: POST /v1/fetch/batch."),
   });
   return kFields;

@@ -83,7 +83,8 @@ Task<Result<bool>> BufferedBody::spill() {
   if (file_ == nullptr) file_ = std::make_unique<SpillFile>(*options_.pool);
   while (!blocks_.empty()) {
     const std::string_view block = blocks_.front().view();
-    const Result<void> written = co_await file_->append(options_.folder, {block.data(), block.size()});
+    const Result<void> written =
+        co_await file_->append(options_.folder, {block.data(), block.size()});
     if (!written) {
       // A scope that is cancelled says so at the next wait.
       log::event(LogLevel::kWarn, "request_not_spilled",
@@ -103,7 +104,8 @@ Task<Result<bool>> BufferedBody::keep(Bytes piece) {
     co_return true;
   }
   if (!copy(piece)) co_return false;
-  if (options_.kind != Buffering::kSpill || blocks_.size() * ByteBuffer::kLargeBytes < kMemoryBytesMax)
+  if (options_.kind != Buffering::kSpill ||
+      blocks_.size() * ByteBuffer::kLargeBytes < kMemoryBytesMax)
     co_return true;
   co_return co_await spill();
 }

@@ -112,8 +112,7 @@ void ReverseProxy::fill_request(const Exchange& exchange, Request& request) cons
                          .client_subject = exchange.peer.client_subject},
                         request.fields);
   http::add_via(head.version, kPseudonym, request.fields);
-  if (!exchange.request_id.empty())
-    request.fields.set(FieldId::kXRequestId, exchange.request_id);
+  if (!exchange.request_id.empty()) request.fields.set(FieldId::kXRequestId, exchange.request_id);
 }
 
 Task<Result<void>> ReverseProxy::enter(Pass& pass) {
@@ -194,8 +193,7 @@ TimePoint ReverseProxy::deadline_of(const Exchange& exchange) const {
 /// What the upstream did for nobody.
 void ReverseProxy::count_waste(Pass& pass) const {
   using std::chrono::duration_cast, std::chrono::microseconds;
-  const Duration wasted =
-      pass.began == TimePoint{} ? Duration::zero() : Clock::now() - pass.began;
+  const Duration wasted = pass.began == TimePoint{} ? Duration::zero() : Clock::now() - pass.began;
   pass.exchange.upstream.wasted = wasted;
   metrics::observe(metrics::Metric::kClientGone,
                    static_cast<std::uint64_t>(duration_cast<microseconds>(wasted).count()));

@@ -71,8 +71,7 @@ Task<Result<void>> TargetSender::hold_target(std::optional<Hold>& hold) {
 Task<Result<Response>> TargetSender::send_in_time(Request& request) {
   const unsigned attempts = request.trace.attempts;
   DeadlineScope limit(Errc::kTryTimeout, options_.per_try);
-  Result<Response> response =
-      co_await in_scope(limit.scope(), upstream_.client().fetch(request));
+  Result<Response> response = co_await in_scope(limit.scope(), upstream_.client().fetch(request));
   if (!response && limit.passed() && request.trace.attempts == attempts)
     request.trace.unsent = true;
   co_return response;

@@ -393,6 +393,48 @@ class Failures(FetchTest):
                         body = client.receive_all()
                 self.assertFalse(body.endswith(b"0\r\n\r\n"), body)
 
+    def test_failed_request_is_sent_again_once(self):
+        def play(connection):
+            connection.read_request()
+            if connection.index > 0:
+                connection.send(peers.HELLO)
+
+        backend = self.enterContext(peers.Backend(on_connection=play))
+        self.assertEqual(self.fetch(backend.url).body, b"hello")
+        self.assertEqual(len(backend.connections), 2)
+        lost = self.enterContext(peers.Backend(on_connection=lambda c: c.read_request()))
+        self.assert_problem(harness.post(self.server.url + "/v1/fetch?url=" + lost.url, b"once"),
+                            502, "upstream_closed")
+        self.assertEqual(len(lost.connections), 1)
+
+    def test_body_that_breaks_off_is_gone_on_with(self):
+        whole = bytes(range(256)) * 4000
+        half = len(whole) // 2
+        same = b"ETag: \"v1\"\r\n"
+
+        def play(connection):
+            request = connection.read_request()
+            if connection.index == 0:
+                connection.send(b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n%b"
+                                % (same, len(whole), whole[:half]))
+                return
+            self.assertEqual(request.header("if-range"), '"v1"')
+            first = int(request.header("range").removeprefix("bytes=").removesuffix("-"))
+            connection.send(b"HTTP/1.1 206 Partial Content\r\n%bContent-Length: %d\r\n"
+                            b"Content-Range: bytes %d-%d/%d\r\n\r\n%b"
+                            % (same, len(whole) - first, first, len(whole) - 1, len(whole),
+                               whole[first:]))
+
+        for path in ("/v1/fetch", "/v1/compute/wordcount"):
+            with self.subTest(path):
+                backend = self.enterContext(peers.Backend(on_connection=play))
+                answer = harness.get(f"{self.server.url}{path}?url={backend.url}")
+                self.assertEqual(len(backend.connections), 2)
+                if path == "/v1/fetch":
+                    self.assertEqual(answer.body, whole)
+                else:
+                    self.assertEqual(answer.json()["bytes"], len(whole))
+
     def test_https_to_something_that_speaks_no_tls(self):
         for play, status, code in (
                 (lambda connection: connection.send(peers.HELLO), 502, "tls_failed"),

@@ -1,9 +1,8 @@
 // Passes exchanges through a proxy to origins of the test.
 #pragma once
 
-#include "proxy/reverse_proxy.hpp"
-
 #include "fake_exchange.hpp"
+#include "proxy/reverse_proxy.hpp"
 #include "support/on_io.hpp"
 #include "support/raw_origin.hpp"
 

@@ -68,7 +68,8 @@ class RequestBufferTest : public ::testing::Test {
   ByteAllowance memory{4 * kMiB};
   ByteAllowance disk{4 * kMiB};
   FakeExchange exchange;
-  BufferOptions options{.kind = Buffering::kMemory, .memory = &memory, .disk = &disk, .pool = &pool};
+  BufferOptions options{
+      .kind = Buffering::kMemory, .memory = &memory, .disk = &disk, .pool = &pool};
 };
 
 TEST_F(RequestBufferTest, WhichBodiesAreTakenIn) {

@@ -258,7 +258,8 @@ TEST_F(ResendingTest, ATargetsPlaceIsTakenUntilItsAnswerEnds) {
     client.close_idle();
   });
   EXPECT_EQ(most, 1);
-  EXPECT_EQ(narrow.of_target(group->state().targets()->front().state->name())->status().in_flight, 0u);
+  EXPECT_EQ(narrow.of_target(group->state().targets()->front().state->name())->status().in_flight,
+            0u);
 }
 
 TEST_F(ResendingTest, ASlowAnswerIsHedged) {
