@@ -57,10 +57,16 @@ client::Timeouts to_timeouts(const config::Timeouts& t) {
           .idle = or_never(t.idle)};
 }
 
-UpstreamLimitsMap make_upstream_limits(const config::Config& config) {
+UpstreamLimitsMap make_upstream_limits(const config::Config& config, proxy::TargetBoard& board) {
   UpstreamLimitsMap out;
-  for (const auto& [name, upstream] : config.upstreams)
-    out.emplace(name, std::make_unique<proxy::UpstreamLimits>(to_limits(upstream)));
+  for (const auto& [name, upstream] : config.upstreams) {
+    auto limits = std::make_shared<proxy::UpstreamLimits>(to_limits(upstream));
+    const auto follow = [weak = std::weak_ptr(limits)](std::size_t targets) {
+      if (const auto alive = weak.lock()) alive->set_targets(targets);
+    };
+    board.upstream(name)->watch_count(follow);
+    out.emplace(name, std::move(limits));
+  }
   return out;
 }
 

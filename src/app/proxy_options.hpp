@@ -4,6 +4,7 @@
 #include "client/request.hpp"
 #include "config/config.hpp"
 #include "proxy/reverse_proxy.hpp"
+#include "proxy/target_board.hpp"
 #include "proxy/upstream_limits.hpp"
 
 #include <map>
@@ -18,8 +19,10 @@ namespace millrace::app {
 
 /// What all io threads share of each upstream, by its name. Outlives the threads' stacks.
 using UpstreamLimitsMap =
-    std::map<std::string, std::unique_ptr<proxy::UpstreamLimits>, std::less<>>;
-[[nodiscard]] UpstreamLimitsMap make_upstream_limits(const config::Config& config);
+    std::map<std::string, std::shared_ptr<proxy::UpstreamLimits>, std::less<>>;
+/// They follow the number of targets on the board.
+[[nodiscard]] UpstreamLimitsMap make_upstream_limits(const config::Config& config,
+                                                     proxy::TargetBoard& board);
 
 /// What the requests of one thread may hold together.
 struct BodyAllowances {

@@ -132,12 +132,12 @@ int ServerProcess::run() {
   for (const config::Diagnostic& warning : options_.warnings)
     log::event(LogLevel::kWarn, "config_warning", {{"warning", warning.text()}});
   guard_ = make_guard();
-  upstream_limits_ = make_upstream_limits(*config_);
   offload_ = std::make_unique<Offload>(Offload::Options{
       .threads = config_->offload.threads != 0 ? config_->offload.threads : threads_,
       .queue_max = config_->offload.queue,
       .cost_max = config_->offload.memory_bytes});
   publish_targets(*config_, targets_);
+  upstream_limits_ = make_upstream_limits(*config_, targets_);
   io_ = std::make_unique<IoThreads>(threads_);
   stacks_.resize(threads_);
   io_->start();

@@ -75,6 +75,10 @@ class Admission {
   /// From now on so many at once; those that are in stay. 0: everybody waits, as while no target is
   /// there yet.
   void set_limit(std::uint32_t limit) noexcept;
+  /// The limit is 0.
+  [[nodiscard]] bool is_closed() const noexcept {
+    return limit_.load(std::memory_order_relaxed) == 0;
+  }
 
   struct Status {
     std::uint64_t limit = 0;

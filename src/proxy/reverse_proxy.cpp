@@ -118,7 +118,10 @@ void ReverseProxy::fill_request(const Exchange& exchange, Request& request) cons
 Task<Result<void>> ReverseProxy::enter(Pass& pass) {
   const TimePoint began = Clock::now();
   Result<Admission::Permit> permit = co_await limits_.admission.enter();
-  if (!permit) co_return fail(permit.error());
+  if (!permit) {
+    const bool no_target = permit.error().is(Errc::kQueueTimeout) && limits_.admission.is_closed();
+    co_return fail(no_target ? Errc::kNoTarget : permit.error());
+  }
   pass.permit = std::move(*permit);
   const auto waited = std::chrono::duration_cast<milliseconds>(Clock::now() - began).count();
   pass.request.fields.set_copy(FieldId::kXQueueTime, std::to_string(waited));

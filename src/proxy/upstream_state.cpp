@@ -66,6 +66,13 @@ void UpstreamState::publish(std::vector<TargetSpec> specs) {
   targets_ = std::move(next);
   std::erase_if(known_, [](const auto& known) { return known.second.expired(); });
   changed();
+  if (count_watcher_) count_watcher_(targets_->size());
+}
+
+void UpstreamState::watch_count(std::function<void(std::size_t)> told) {
+  const std::scoped_lock lock(mutex_);
+  count_watcher_ = std::move(told);
+  if (count_watcher_) count_watcher_(targets_->size());
 }
 
 std::shared_ptr<const UpstreamState::Targets> UpstreamState::targets() const {

@@ -13,7 +13,9 @@
 #include "proxy/target_state.hpp"
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -42,6 +44,9 @@ class UpstreamState {
   /// there before, or is still in use, goes on with all that is known of it.
   void publish(std::vector<TargetSpec> specs);
   [[nodiscard]] std::shared_ptr<const Targets> targets() const;
+  /// `told` hears how many targets there are, now and with every publish(), on its thread and with
+  /// the lock held. One at a time: the next call takes the place of the last.
+  void watch_count(std::function<void(std::size_t)> told);
   /// Requests to `target` of all threads, also when it is published no longer.
   [[nodiscard]] std::uint64_t in_flight(std::string_view target) const;
   /// Changes with everything that decides who may be used.
@@ -66,6 +71,7 @@ class UpstreamState {
   std::atomic<std::uint64_t> version_ = 1;
   mutable std::mutex mutex_;
   std::shared_ptr<const Targets> targets_ = std::make_shared<const Targets>();
+  std::function<void(std::size_t)> count_watcher_;
   /// Those of today, and others that somebody still uses.
   std::map<std::string, std::weak_ptr<TargetState>, std::less<>> known_;
 };

@@ -32,6 +32,14 @@ class FakeSource final : public StatusSource {
   bool ready() const override { return is_ready; }
   bool draining() const override { return is_draining; }
   void drain() override { ++drains; }
+  std::vector<QueueStatus> queues() const override {
+    return {{.upstream = "api",
+             .limit = 8,
+             .in_flight = 8,
+             .waiting = 3,
+             .oldest = std::chrono::milliseconds(1250),
+             .queued = 1'000'000}};
+  }
   Task<DnsStatus> dns() override { co_return names; }
   Task<unsigned> flush_dns() override {
     names = {};
@@ -144,10 +152,14 @@ TEST_F(Admin, StatusTellsWhatRuns) {
 TEST_F(Admin, MetricsArePrometheusText) {
   const Asked a = get("/metrics");
   EXPECT_EQ(a->field("Content-Type"), "text/plain; version=0.0.4; charset=utf-8");
-  for (const auto* line : {"\nmillrace_offload_queued 3\n", "\nmillrace_log_dropped_total 11\n",
-                           "\n# TYPE millrace_requests_total counter\n", "\nprocess_open_fds ",
-                           "\nprocess_resident_memory_bytes ", "\nprocess_start_time_seconds ",
-                           "\nmillrace_draining 0\n"})
+  for (const auto* line :
+       {"\nmillrace_offload_queued 3\n", "\nmillrace_log_dropped_total 11\n",
+        "\n# TYPE millrace_requests_total counter\n", "\nprocess_open_fds ",
+        "\nprocess_resident_memory_bytes ", "\nprocess_start_time_seconds ",
+        "\nmillrace_draining 0\n", "\n# TYPE millrace_upstream_queue_length gauge\n",
+        "\nmillrace_upstream_queue_length{upstream=\"api\"} 3\n",
+        "\nmillrace_upstream_queue_oldest_seconds{upstream=\"api\"} 1.25\n",
+        "\nmillrace_upstream_queued_total{upstream=\"api\"} 1000000\n"})
     EXPECT_TRUE(a->body().contains(line)) << line;
 }
 

@@ -93,6 +93,26 @@ TEST_F(RetryTest, WhichAnswersMayBeSentAgain) {
     EXPECT_FALSE(may_send_again(Method::kGet, status)) << status;
 }
 
+TEST_F(RetryTest, ThePolicySaysWhichAnswers) {
+  constexpr int kOnlyThis[] = {500};
+  EXPECT_TRUE(may_send_again(Method::kGet, 500, kOnlyThis));
+  EXPECT_FALSE(may_send_again(Method::kPost, 500, kOnlyThis));
+  EXPECT_FALSE(may_send_again(Method::kGet, 503, kOnlyThis));
+  EXPECT_FALSE(may_send_again(Method::kGet, 503, {}));
+}
+
+TEST_F(RetryTest, TheFirstRetryNeedNotWait) {
+  RawOrigin origin(answers({std::string(kBusy), ok("fine")}));
+  policy_.backoff = {.base = 10s, .max = 10s};
+  policy_.random = [] { return UINT64_MAX; };
+  policy_.first_at_once = true;
+  run([&]() -> Task<void> {
+    Request request = get(origin);
+    const Outcome outcome = co_await fetch(request);
+    EXPECT_EQ(outcome.body, "fine");
+  });
+}
+
 TEST_F(RetryTest, TriesAgainOnTheSameConnection) {
   RawOrigin origin(answers({std::string(kBusy), ok("fine")}));
   policy_.backoff = {.base = 3ms};

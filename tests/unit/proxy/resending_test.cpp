@@ -226,6 +226,34 @@ TEST_F(ResendingTest, TheWaitForATurnIsTold) {
   EXPECT_EQ(one.admission.status().in_flight, 0u);
 }
 
+TEST_F(ResendingTest, WithoutATargetRequestsWaitForOne) {
+  proxy::UpstreamLimits none({.admission = {.overload = {.patience = 5ms}}, .targets = 0});
+  const auto group = upstream(options({}));
+  RawOrigin origin(answers(seen));
+  ReverseProxy proxy(*group, none, {});
+  on_io(io, [&]() -> Task<void> {
+    FakeExchange late;
+    EXPECT_EQ(co_await proxy.handle(late), fail(Errc::kNoTarget));
+    client.close_idle();
+  });
+  proxy::UpstreamLimits soon({.targets = 0});
+  ReverseProxy other(*group, soon, {});
+  on_io(io, [&]() -> Task<void> {
+    FakeExchange exchange;
+    TaskGroup tasks;
+    tasks.spawn([](ReverseProxy& p, FakeExchange& e) -> Task<void> {
+      EXPECT_TRUE(co_await p.handle(e));
+    }(other, exchange));
+    while (soon.admission.status().waiting == 0) co_await yield_now();
+    group->state().watch_count([&](std::size_t count) { soon.set_targets(count); });
+    group->set_targets({{.origin = {.host = "127.0.0.1", .port = origin.port()}}});
+    co_await tasks.join();
+    EXPECT_EQ(exchange.status(), 200);
+    group->state().watch_count({});
+    client.close_idle();
+  });
+}
+
 TEST_F(ResendingTest, ATargetsPlaceIsTakenUntilItsAnswerEnds) {
   proxy::UpstreamLimits narrow({.per_target = 1, .targets = 2});
   EXPECT_EQ(narrow.admission.status().limit, 2u);

@@ -185,6 +185,27 @@ TEST(Shielded, CleanUpOutlivesACancel) {
   EXPECT_EQ(group.size(), 0U);
 }
 
+/// A leaf that goes on for the first reason.
+struct Stubborn final : Cancellable {
+  Scope& scope;
+  std::vector<Errc> told;
+  explicit Stubborn(Scope& s) noexcept : scope(s) { scope.enter(*this); }
+  void cancel() noexcept override {
+    told.push_back(scope.reason());
+    if (told.size() == 1) scope.enter(*this);
+  }
+};
+
+TEST(Scope, ALeafThatEntersAgainIsToldAgain) {
+  Scope scope;
+  Stubborn leaf(scope);
+  scope.cancel(Errc::kClientGone);
+  scope.cancel(Errc::kShuttingDown);
+  scope.cancel(Errc::kDeadline);  // it has left
+  EXPECT_EQ(leaf.told, (std::vector{Errc::kClientGone, Errc::kShuttingDown}));
+  EXPECT_EQ(scope.reason(), Errc::kShuttingDown);
+}
+
 Task<void> look_at_scope(Scope*& out) {
   out = co_await this_scope();
 }
