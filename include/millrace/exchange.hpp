@@ -164,6 +164,7 @@ class Observer {
 
  protected:
   static void attach(Exchange& e, Observer& o) noexcept { e.observer_ = &o; }
+  static Observer* attached(const Exchange& e) noexcept { return e.observer_; }
 };
 
 /// Answers requests. Shared by all connections of one io thread.

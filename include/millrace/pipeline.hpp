@@ -54,14 +54,15 @@ class Pipeline {
  public:
   virtual ~Pipeline() = default;
 
+  /// A reload changes them between two turns: not to be kept over a wait.
   [[nodiscard]] virtual const ConnectionLimits& limits() const noexcept = 0;
   /// The server is going down: answers say `Connection: close`.
   [[nodiscard]] virtual bool draining() const noexcept = 0;
   /// `watcher` leaves by itself when destroyed. A pipeline that never drains need not listen.
   virtual void watch_drain(DrainWatcher& watcher) noexcept { (void)watcher; }
 
-  /// The head has passed the gate: runs the request hooks, routes. The handler lives as long as the
-  /// pipeline.
+  /// The head has passed the gate: runs the request hooks, routes. The handler, and what the
+  /// exchange is told of its route, live until end(), which must follow.
   [[nodiscard]] virtual Handler& begin(Exchange& exchange) = 0;
   /// The handler is done: renders its error when nothing was sent, runs the finish hooks.
   virtual void end(Exchange& exchange, Result<void> outcome) = 0;

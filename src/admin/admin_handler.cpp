@@ -1,8 +1,11 @@
 #include "admin/admin_handler.hpp"
 
+#include "base/log.hpp"
 #include "http/problem.hpp"
+#include "http/query.hpp"
 
 #include <array>
+#include <optional>
 
 namespace millrace::admin {
 namespace {
@@ -13,6 +16,9 @@ using http::Method;
 constexpr std::string_view kPlainText = "text/plain; charset=utf-8";
 constexpr std::string_view kPrometheus = "text/plain; version=0.0.4; charset=utf-8";
 constexpr std::string_view kJson = "application/json";
+constexpr std::string_view kToml = "application/toml";
+/// More is no level.
+constexpr std::size_t kLevelBytesMax = 16;
 
 void respond(Exchange& exchange, int status, std::string_view type, std::string_view body) {
   http::ResponseHead head;
@@ -20,6 +26,21 @@ void respond(Exchange& exchange, int status, std::string_view type, std::string_
   head.fields.add(FieldId::kContentType, type);
   head.fields.add(FieldId::kCacheControl, "no-store");
   exchange.respond(head, body);
+}
+
+/// For bodies of any size.
+Task<Result<void>> send(Exchange& exchange, int status, std::string_view type, std::string body) {
+  http::ResponseHead head;
+  head.status = status;
+  head.fields.add(FieldId::kContentType, type);
+  head.fields.add(FieldId::kCacheControl, "no-store");
+  co_return co_await exchange.send(head, body);
+}
+
+std::optional<LogLevel> parse_level(std::string_view text) noexcept {
+  for (const auto level : {LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarn, LogLevel::kError})
+    if (log::level_name(level) == text) return level;
+  return std::nullopt;
 }
 
 void refuse_method(Exchange& exchange, std::string_view allow) {
@@ -55,12 +76,15 @@ bool comes_from_another_site(const http::Fields& fields) noexcept {
 }  // namespace
 
 std::span<const AdminHandler::Page> AdminHandler::pages() noexcept {
-  static constexpr std::array<Page, 7> kPages{{
+  static constexpr std::array<Page, 10> kPages{{
       {"/livez", Method::kGet, &AdminHandler::livez},
       {"/readyz", Method::kGet, &AdminHandler::readyz},
       {"/metrics", Method::kGet, &AdminHandler::metrics},
       {"/status", Method::kGet, &AdminHandler::status},
+      {"/config", Method::kGet, nullptr, &AdminHandler::config},
+      {"/reload", Method::kPost, nullptr, &AdminHandler::reload},
       {"/drain", Method::kPost, &AdminHandler::drain},
+      {"/log-level", Method::kPost, nullptr, &AdminHandler::log_level},
       {"/dns", Method::kGet, nullptr, &AdminHandler::dns},
       {"/dns/flush", Method::kPost, nullptr, &AdminHandler::flush_dns},
   }};
@@ -92,8 +116,8 @@ Task<Result<void>> AdminHandler::handle(Exchange& exchange) {
     co_return Result<void>{};
   }
   exchange.detail =
-      "The admin address has /livez, /readyz, /metrics, /status, /dns, POST /drain and POST "
-      "/dns/flush.";
+      "The admin address has /livez, /readyz, /metrics, /status, /config, /dns, POST /reload, POST "
+      "/drain, POST /log-level and POST /dns/flush.";
   co_return fail(Errc::kNotFound);
 }
 
@@ -121,13 +145,39 @@ void AdminHandler::drain(Exchange& exchange) {
   source_.drain();
 }
 
+Task<Result<void>> AdminHandler::config(Exchange& exchange) {
+  co_return co_await send(exchange, 200, kToml, source_.configuration());
+}
+
+Task<Result<void>> AdminHandler::reload(Exchange& exchange) {
+  const ReloadOutcome outcome = co_await source_.reload();
+  const int status = reload_status(outcome);
+  const std::string_view type = status == 200 ? kJson : http::kProblemJson;
+  co_return co_await send(exchange, status, type, reload_json(outcome));
+}
+
+Task<Result<void>> AdminHandler::log_level(Exchange& exchange) {
+  std::string text;
+  if (const auto query = http::Query::parse(exchange.request.query))
+    text = query->get("level").value_or(std::string_view());
+  while (text.size() <= kLevelBytesMax) {
+    const auto piece = co_await exchange.read_body();
+    if (!piece) co_return fail(piece.error());
+    if (piece->empty()) break;
+    text.append(piece->data(), piece->size());
+  }
+  const auto level = parse_level(text);
+  if (!level) {
+    exchange.detail = "?level= or the body is one of debug, info, warn and error.";
+    co_return fail(Errc::kBadParameter);
+  }
+  source_.set_log_level(*level);
+  respond(exchange, 200, kPlainText, std::string(log::level_name(*level)) + "\n");
+  co_return Result<void>{};
+}
+
 Task<Result<void>> AdminHandler::dns(Exchange& exchange) {
-  const std::string body = dns_json(co_await source_.dns());
-  http::ResponseHead head;
-  head.status = 200;
-  head.fields.add(FieldId::kContentType, kJson);
-  head.fields.add(FieldId::kCacheControl, "no-store");
-  co_return co_await exchange.send(head, body);
+  co_return co_await send(exchange, 200, kJson, dns_json(co_await source_.dns()));
 }
 
 Task<Result<void>> AdminHandler::flush_dns(Exchange& exchange) {

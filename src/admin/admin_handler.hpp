@@ -1,4 +1,5 @@
-// The admin address: GET /livez /readyz /metrics /status /dns, POST /drain /dns/flush.
+// The admin address: GET /livez /readyz /metrics /status /config /dns, POST /reload /drain /log-level
+// /dns/flush.
 //
 // It is for machines and people on this host, so it trusts nobody who comes by way of a browser:
 // a request whose Host is none of its own names is refused (DNS rebinding), and so is one that a
@@ -37,6 +38,9 @@ class AdminHandler final : public Handler {
   void metrics(Exchange& exchange);
   void status(Exchange& exchange);
   void drain(Exchange& exchange);
+  [[nodiscard]] Task<Result<void>> config(Exchange& exchange);
+  [[nodiscard]] Task<Result<void>> reload(Exchange& exchange);
+  [[nodiscard]] Task<Result<void>> log_level(Exchange& exchange);
   [[nodiscard]] Task<Result<void>> dns(Exchange& exchange);
   [[nodiscard]] Task<Result<void>> flush_dns(Exchange& exchange);
 
@@ -55,6 +59,10 @@ class AdminHandler final : public Handler {
 
 /// The body of /status.
 [[nodiscard]] std::string status_json(const StatusSource& source);
+/// The body of the answer to POST /reload: what was done, or a problem document with every error.
+[[nodiscard]] std::string reload_json(const ReloadOutcome& outcome);
+/// Its status: 200, 422 for a configuration that cannot be had, 409 for not now.
+[[nodiscard]] int reload_status(const ReloadOutcome& outcome) noexcept;
 /// The body of /dns.
 [[nodiscard]] std::string dns_json(const DnsStatus& status);
 /// Of the queues in front of upstreams, as Prometheus text; a part of /metrics.

@@ -9,11 +9,15 @@ namespace {
 constexpr const char* kDefaultFile = "millrace.toml";
 }
 
+std::string config_file(const std::string& file) {
+  std::error_code ec;
+  if (file.empty() && std::filesystem::exists(kDefaultFile, ec)) return kDefaultFile;
+  return file;
+}
+
 config::Loaded load_config(const std::string& file, const std::vector<std::string>& overrides) {
   if (!file.empty()) return config::load_file(file, overrides);
-  std::error_code ec;
-  if (std::filesystem::exists(kDefaultFile, ec)) return config::load_file(kDefaultFile, overrides);
-  return config::load_text("", "built-in defaults", overrides);
+  return config::load_text("", kBuiltInDefaults, overrides);
 }
 
 void print_diagnostics(const config::Loaded& loaded) {
@@ -26,7 +30,7 @@ int check(const CheckCommand& command) {
     std::cout << config::json_schema() << '\n';
     return 0;
   }
-  const config::Loaded loaded = load_config(command.config, command.overrides);
+  const config::Loaded loaded = load_config(config_file(command.config), command.overrides);
   print_diagnostics(loaded);
   if (!loaded.config) return 2;
   if (command.print)

@@ -10,7 +10,13 @@
 
 namespace millrace::app {
 
-/// The file, or ./millrace.toml where there is one, or the built-in defaults.
+/// What stands for a file where there is none.
+inline constexpr const char* kBuiltInDefaults = "built-in defaults";
+
+/// `file`, or ./millrace.toml where none is named and there is one. Empty: neither.
+[[nodiscard]] std::string config_file(const std::string& file);
+
+/// The file; empty: the built-in defaults.
 [[nodiscard]] config::Loaded load_config(const std::string& file,
                                          const std::vector<std::string>& overrides);
 

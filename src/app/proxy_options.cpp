@@ -57,17 +57,26 @@ client::Timeouts to_timeouts(const config::Timeouts& t) {
           .idle = or_never(t.idle)};
 }
 
-UpstreamLimitsMap make_upstream_limits(const config::Config& config, proxy::TargetBoard& board) {
-  UpstreamLimitsMap out;
+std::shared_ptr<const UpstreamLimitsMap> make_upstream_limits(const config::Config& config,
+                                                              const UpstreamLimitsMap* before) {
+  auto out = std::make_shared<UpstreamLimitsMap>();
   for (const auto& [name, upstream] : config.upstreams) {
-    auto limits = std::make_shared<proxy::UpstreamLimits>(to_limits(upstream));
-    const auto follow = [weak = std::weak_ptr(limits)](std::size_t targets) {
-      if (const auto alive = weak.lock()) alive->set_targets(targets);
-    };
-    board.upstream(name)->watch_count(follow);
-    out.emplace(name, std::move(limits));
+    const proxy::UpstreamLimits::Options options = to_limits(upstream);
+    std::shared_ptr<proxy::UpstreamLimits>& limits = (*out)[name];
+    if (before != nullptr)
+      if (const auto known = before->find(name);
+          known != before->end() && known->second->options() == options)
+        limits = known->second;
+    if (limits == nullptr) limits = std::make_shared<proxy::UpstreamLimits>(options);
   }
   return out;
+}
+
+void follow_targets(const UpstreamLimitsMap& limits, proxy::TargetBoard& board) {
+  for (const auto& [name, of_upstream] : limits)
+    board.upstream(name)->watch_count([weak = std::weak_ptr(of_upstream)](std::size_t targets) {
+      if (const auto alive = weak.lock()) alive->set_targets(targets);
+    });
 }
 
 proxy::ReverseProxy::Options to_proxy_options(const config::Route& route,

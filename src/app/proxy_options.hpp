@@ -18,11 +18,12 @@ namespace millrace::app {
 [[nodiscard]] client::Timeouts to_timeouts(const config::Timeouts& t);
 
 /// What all io threads share of each upstream, by its name. Outlives the threads' stacks.
-using UpstreamLimitsMap =
-    std::map<std::string, std::shared_ptr<proxy::UpstreamLimits>, std::less<>>;
-/// They follow the number of targets on the board.
-[[nodiscard]] UpstreamLimitsMap make_upstream_limits(const config::Config& config,
-                                                     proxy::TargetBoard& board);
+using UpstreamLimitsMap = std::map<std::string, std::shared_ptr<proxy::UpstreamLimits>, std::less<>>;
+/// Those of `before` (nullptr: none) go on counting where they are still what is wanted.
+[[nodiscard]] std::shared_ptr<const UpstreamLimitsMap> make_upstream_limits(
+    const config::Config& config, const UpstreamLimitsMap* before);
+/// From now on they know how many targets there are.
+void follow_targets(const UpstreamLimitsMap& limits, proxy::TargetBoard& board);
 
 /// What the requests of one thread may hold together.
 struct BodyAllowances {

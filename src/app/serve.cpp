@@ -4,17 +4,19 @@
 #include "app/server_process.hpp"
 
 #include <iostream>
+#include <string>
+#include <utility>
 
 namespace millrace::app {
 namespace {
 
-int run(const config::Loaded& loaded, ServerProcess::Options options) {
+int run(ServerProcess::Options options) {
+  config::Loaded loaded = options.load();
   if (!loaded.config) {
     print_diagnostics(loaded);
     return 2;
   }
-  options.warnings = loaded.warnings;
-  ServerProcess process(loaded.config, options);
+  ServerProcess process(std::move(loaded), std::move(options));
   if (const auto bound = process.bind(); !bound) {
     std::cerr << "millrace: " << bound.error() << '\n';
     return 1;
@@ -52,12 +54,20 @@ std::string proxy_config(const ProxyCommand& command) {
 }  // namespace
 
 int serve(const ServeCommand& command) {
-  return run(load_config(command.config, command.overrides), {});
+  // Decided once: a file that is gone later is an error of the reload.
+  const std::string file = config_file(command.config);
+  return run({.load = [file, &command] { return load_config(file, command.overrides); },
+              .source = file.empty() ? kBuiltInDefaults : file});
 }
 
 int proxy(const ProxyCommand& command) {
-  return run(config::load_text(proxy_config(command), "command line", command.overrides),
-             {.any_admin_port = true});
+  return run({.load =
+                  [&command] {
+                    return config::load_text(proxy_config(command), "command line",
+                                             command.overrides);
+                  },
+              .source = "command line",
+              .any_admin_port = true});
 }
 
 }  // namespace millrace::app

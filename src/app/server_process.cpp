@@ -25,27 +25,27 @@ constexpr auto kAdminDrain = std::chrono::milliseconds(200);
 
 }  // namespace
 
-ServerProcess::ServerProcess(std::shared_ptr<const config::Config> config, Options options)
-    : config_(std::move(config)),
-      options_(options),
+ServerProcess::ServerProcess(config::Loaded loaded, Options options)
+    : options_(std::move(options)),
+      config_(std::move(loaded.config)),
+      started_with_(fixed_part(*config_)),
+      first_warnings_(std::move(loaded.warnings)),
+      generations_{config_},
       threads_(thread_count(*config_)),
-      tls_(*config_, threads_,
-           [this](unsigned thread, const config::TlsListener& tls, net::TlsServer server) {
-             (*io_)[thread].post([this, thread, &tls, server = std::move(server)]() mutable {
-               stacks_[thread]->set_tls(tls, std::move(server));
+      listeners_(threads_),
+      tls_(threads_,
+           [this](unsigned thread, std::size_t index, net::TlsServer server) {
+             (*io_)[thread].post([this, thread, index, server = std::move(server)]() mutable {
+               servers_[thread]->set_tls(index, std::move(server));
              });
            }),
-      control_(threads_) {}
+      control_(threads_),
+      reloader_([this] { return reload_once(); }) {
+  configuration_.source = options_.source;
+  configuration_.loaded = started_;
+}
 
 ServerProcess::~ServerProcess() = default;
-
-std::expected<void, std::string> ServerProcess::bind_one(const config::Address& address,
-                                                         ListenerRole role) {
-  auto bound = net::Listener::bind(to_socket_address(address), threads_);
-  if (!bound) return std::unexpected(bound.error());
-  listeners_.push_back({std::move(*bound), role});
-  return {};
-}
 
 std::expected<void, std::string> ServerProcess::bind_admin() {
   if (!config_->admin.listen) return {};
@@ -60,45 +60,14 @@ std::expected<void, std::string> ServerProcess::bind_admin() {
 }
 
 std::expected<void, std::string> ServerProcess::bind() {
-  for (const config::Address& address : config_->server.listen)
-    if (auto bound = bind_one(address, {}); !bound) return bound;
-  for (const config::TlsListener& tls : config_->server.tls)
-    for (const config::Address& address : tls.listen)
-      if (auto bound = bind_one(address, {.tls = &tls}); !bound) return bound;
-  for (const config::Egress& egress : config_->egress)
-    if (auto bound = bind_one(egress.listen, {.egress = &egress}); !bound) return bound;
+  auto plan = listeners_.plan(*config_);
+  if (!plan) return std::unexpected(plan.error());
+  first_plan_ = std::move(*plan);
   return bind_admin();
 }
 
-void ServerProcess::start_thread(IoThread& io) {
-  const std::size_t i = io.index();
-  stacks_[i] = std::make_unique<ThreadStack>(ThreadStack::Shared{.config = *config_,
-                                                                 .offload = *offload_,
-                                                                 .log = *log_,
-                                                                 .guard = guard_,
-                                                                 .targets = targets_,
-                                                                 .limits = upstream_limits_,
-                                                                 .thread = io.index(),
-                                                                 .threads = threads_});
-  for (const config::TlsListener& tls : config_->server.tls)
-    stacks_[i]->set_tls(tls, tls_.take(tls, io.index()));
-  for (BoundListener& l : listeners_)
-    stacks_[i]->listen(l.listener.take(i), l.listener.address(), l.role);
-}
-
 bool ServerProcess::open_log() {
-  using Kind = config::AccessLog::Kind;
-  using Access = log::Options::Access;
-  const config::Log& config = config_->log;
-  log::Options options;
-  options.access = config.access.kind == Kind::kOff    ? Access::kOff
-                   : config.access.kind == Kind::kFile ? Access::kFile
-                                                       : Access::kStderr;
-  options.file = config.access.file;
-  options.format = config.format == config::LogFormat::kJson       ? log::Format::kJson
-                   : config.format == config::LogFormat::kCombined ? log::Format::kCombined
-                                                                   : log::Format::kAuto;
-  options.level = config.level;
+  const log::Options options = to_log_options(config_->log);
   auto opened = log::Logger::open(options);
   if (!opened) {
     std::cerr << "millrace: cannot open the access log " << options.file << ": "
@@ -107,14 +76,45 @@ bool ServerProcess::open_log() {
   }
   log_ = std::move(*opened);
   log_->install();
+  log_part_ = std::make_unique<LogPart>(*log_);
+  parts_.push_back(log_part_.get());
   return true;
+}
+
+ServerProcess::Outcome ServerProcess::start_threads() {
+  auto tls = tls_.prepare(config_->server.tls);
+  if (!tls) return std::unexpected(tls.error());
+  upstream_limits_ = make_upstream_limits(*config_, nullptr);
+  publish_targets(*config_, targets_);
+  follow_targets(*upstream_limits_, targets_);
+  io_ = std::make_unique<IoThreads>(threads_);
+  servers_.resize(threads_);
+  io_->start();
+  std::vector<Outcome> outcomes(threads_);
+  io_->on_each([&](IoThread& io) {
+    const std::size_t i = io.index();
+    servers_[i] = std::make_unique<ThreadServer>(ThreadServer::Shared{
+        .offload = *offload_, .log = *log_, .targets = targets_, .thread = io.index(),
+        .threads = threads_});
+    outcomes[i] = servers_[i]->prepare(config_, upstream_limits_);
+  });
+  for (const Outcome& outcome : outcomes)
+    if (!outcome) return outcome;
+  const auto with = surroundings(*config_, first_plan_, **tls);
+  io_->on_each([&](IoThread& io) {
+    const std::size_t i = io.index();
+    io.tasks().spawn(servers_[i]->commit(std::move((*with)[i])));
+  });
+  listeners_.commit(std::move(first_plan_));
+  tls_.commit(std::move(*tls));
+  return {};
 }
 
 void ServerProcess::announce() {
   nlohmann::json listen = nlohmann::json::array();
   nlohmann::json egress = nlohmann::json::array();
-  for (const BoundListener& l : listeners_)
-    (l.role.egress != nullptr ? egress : listen).push_back(l.listener.address().to_string());
+  for (const Listeners::Bound& l : listeners_.all())
+    (l.role.egress ? egress : listen).push_back(l.address.to_string());
   log_->announce("ready", {log::Field::json("listen", listen.dump()),
                            log::Field::json("egress", egress.dump()),
                            {"admin", status().admin},
@@ -125,44 +125,40 @@ void ServerProcess::announce() {
 int ServerProcess::run() {
   block_signals();
   if (!open_log()) return 1;
-  if (const auto loaded = tls_.load(); !loaded) {
-    std::cerr << "millrace: " << loaded.error() << '\n';
-    return 1;
-  }
-  for (const config::Diagnostic& warning : options_.warnings)
+  for (const config::Diagnostic& warning : first_warnings_)
     log::event(LogLevel::kWarn, "config_warning", {{"warning", warning.text()}});
-  guard_ = make_guard();
   offload_ = std::make_unique<Offload>(Offload::Options{
       .threads = config_->offload.threads != 0 ? config_->offload.threads : threads_,
       .queue_max = config_->offload.queue,
       .cost_max = config_->offload.memory_bytes});
-  publish_targets(*config_, targets_);
-  upstream_limits_ = make_upstream_limits(*config_, targets_);
-  io_ = std::make_unique<IoThreads>(threads_);
-  stacks_.resize(threads_);
-  io_->start();
-  io_->on_each([this](IoThread& io) { start_thread(io); });
-  control_.post([this] {
-    start_admin();
-    control_.tasks().spawn(control());
-    ready_ = true;
-    announce();
-  });
-  control_.run();
+  const Outcome started = start_threads();
+  if (started) {
+    control_.post([this] {
+      start_admin();
+      control_.tasks().spawn(control());
+      ready_ = true;
+      announce();
+    });
+    control_.run();
+  } else {
+    std::cerr << "millrace: " << started.error() << '\n';
+  }
 
-  io_->on_each([this](IoThread& io) { stacks_[io.index()].reset(); });
+  if (io_ != nullptr) io_->on_each([this](IoThread& io) { servers_[io.index()].reset(); });
   io_.reset();
   admin_connections_.reset();
   admin_pipeline_.reset();
   offload_.reset();
+  log_part_.reset();
   log_.reset();
-  return 0;
+  return started ? 0 : 1;
 }
 
 Task<void> ServerProcess::control() {
   TaskGroup group;
   group.spawn(watch_signals([this](int signal) { on_signal(signal); }));
   group.spawn(tls_.watch());
+  group.spawn(reloader_.run());
   (void)co_await stopped_.wait();
   if (admin_connections_ != nullptr) {
     admin_pipeline_->set_draining();
@@ -188,24 +184,15 @@ void ServerProcess::start_admin() {
   admin_connections_->listen({.fd = admin_listener_.front().take(0), .address = admin_address_});
 }
 
-net::AddressGuard ServerProcess::make_guard() const {
-  net::AddressGuard::Options options;
-  options.allow_networks = to_networks(config_->fetch.allow_networks);
-  for (const BoundListener& l : listeners_) options.own_listeners.push_back(l.listener.address());
-  if (!admin_listener_.empty()) options.own_listeners.push_back(admin_address_);
-  options.local_addresses = net::interface_addresses();
-  return net::AddressGuard(std::move(options));
-}
-
 ProcessStatus ServerProcess::status() const {
   ProcessStatus status;
   status.version = kVersion;
   status.started = started_;
   status.threads = threads_;
-  for (const BoundListener& l : listeners_)
-    status.listeners.push_back({.address = l.listener.address().to_string(),
-                                .tls = l.role.tls != nullptr,
-                                .egress = l.role.egress != nullptr});
+  for (const Listeners::Bound& l : listeners_.all())
+    status.listeners.push_back({.address = l.address.to_string(),
+                                .tls = l.role.tls.has_value(),
+                                .egress = l.role.egress.has_value()});
   if (!admin_listener_.empty()) status.admin = admin_address_.to_string();
   const Offload::Stats offload = offload_->stats();
   status.offload = {.threads = offload_->threads(),
@@ -214,12 +201,15 @@ ProcessStatus ServerProcess::status() const {
                     .completed = offload.completed,
                     .refused = offload.refused};
   status.log_dropped = log_->dropped();
+  status.log_level = log_->level();
+  status.configuration = configuration_;
+  status.configuration.in_use = generations_in_use();
   return status;
 }
 
 std::vector<QueueStatus> ServerProcess::queues() const {
   std::vector<QueueStatus> out;
-  for (const auto& [name, limits] : upstream_limits_) {
+  for (const auto& [name, limits] : *upstream_limits_) {
     const proxy::Admission::Status s = limits->admission.status();
     out.push_back({.upstream = name,
                    .limit = s.limit,
@@ -235,7 +225,7 @@ std::vector<QueueStatus> ServerProcess::queues() const {
 }
 
 net::Resolver* ServerProcess::resolver_of(std::size_t thread) noexcept {
-  return stacks_[thread] == nullptr ? nullptr : &stacks_[thread]->resolver();
+  return servers_[thread] == nullptr ? nullptr : &servers_[thread]->resolver();
 }
 
 Task<DnsStatus> ServerProcess::dns() {
@@ -248,17 +238,9 @@ Task<unsigned> ServerProcess::flush_dns() {
 
 void ServerProcess::on_signal(int signal) {
   if (signal == SIGUSR1) return reopen_log();
-  if (signal == SIGHUP) return reload();
+  if (signal == SIGHUP) return reloader_.request();
   if (!draining_) return begin_drain();
   stop_now();
-}
-
-void ServerProcess::reload() {
-  tls_.reload();
-  log::event(LogLevel::kWarn, "reload_not_supported",
-             {{"hint", tls_.empty() ? "restart to change the configuration"
-                                    : "only certificates are read anew; restart to change the "
-                                      "configuration"}});
 }
 
 void ServerProcess::reopen_log() {
@@ -274,14 +256,16 @@ void ServerProcess::begin_drain() {
   undrained_threads_ = threads_;
   for (std::size_t i = 0; i < io_->size(); ++i) {
     IoThread& io = (*io_)[i];
-    io.post([this, &io, i] { io.tasks().spawn(drain_thread(*stacks_[i])); });
+    io.post([this, &io, i, limit = config_->server.drain_timeout] {
+      io.tasks().spawn(drain_thread(*servers_[i], limit));
+    });
   }
 }
 
-Task<void> ServerProcess::drain_thread(ThreadStack& stack) {
-  stack.set_draining();
-  co_await stack.connections().stop_accepting();
-  co_await stack.connections().finish(config_->server.drain_timeout);
+Task<void> ServerProcess::drain_thread(ThreadServer& server, std::chrono::milliseconds limit) {
+  server.set_draining();
+  co_await server.connections().stop_accepting();
+  co_await server.connections().finish(limit);
   control_.post([this] { thread_drained(); });
 }
 
@@ -291,7 +275,7 @@ void ServerProcess::thread_drained() {
 
 void ServerProcess::stop_now() {
   for (std::size_t i = 0; i < io_->size(); ++i) {
-    (*io_)[i].post([this, i] { stacks_[i]->connections().cancel(); });
+    (*io_)[i].post([this, i] { servers_[i]->connections().cancel(); });
   }
 }
 

@@ -10,16 +10,6 @@
 namespace millrace::app {
 namespace {
 
-client::Client::Options to_client_options(const config::Config& config,
-                                          const net::AddressGuard& guard) {
-  client::Client::Options options;
-  options.connection.head.head_bytes_max = config.limits.head_bytes;
-  options.connection.head.fields_max = config.limits.fields;
-  options.multiplexed.head = options.connection.head;
-  options.guard = &guard;
-  return options;
-}
-
 client::OriginSpec to_origin(const config::Target& target, const config::UpstreamTls& tls) {
   client::OriginSpec spec;
   if (target.kind == config::Target::Kind::kUnix) {
@@ -154,54 +144,71 @@ ConnectionLimits to_connection_limits(const config::Config& config) {
   return limits;
 }
 
+http::HeadLimits to_answer_limits(const config::Config& config) {
+  http::HeadLimits limits;
+  limits.head_bytes_max = config.limits.head_bytes;
+  limits.fields_max = config.limits.fields;
+  return limits;
+}
+
 EgressStack::EgressStack(client::Client& client, net::Resolver& resolver,
-                         const net::AddressGuard& guard, log::Logger& log, Options options)
+                         const net::AddressGuard& guard, log::Logger* log, server::RulesInUse& use,
+                         Options options)
     : fetcher(client, std::move(options.fetch)),
       connect(resolver, guard, std::move(options.connect)),
-      pipeline(options.limits, server::Router(),
-               middleware::make_all({.log = &log, .forward_proxy = true}), &handler) {}
+      rules(options.limits, server::Router(),
+            middleware::make_all({.log = log, .forward_proxy = true}), &handler, &use) {}
 
-ThreadStack::ThreadStack(const Shared& shared)
+ThreadStack::ThreadStack(const Shared& shared, std::shared_ptr<const config::Config> config,
+                         std::shared_ptr<const UpstreamLimitsMap> limits)
     : shared_(shared),
-      allowances_(shared.config.limits, shared.threads),
-      client_(resolver_, to_client_options(shared.config, shared.guard)),
-      fetch_retries_(shared.config.fetch.retry),
-      fetcher_(client_, to_fetcher_options(shared.config.fetch, fetch_retries_)),
+      config_(std::move(config)),
+      limits_(std::move(limits)),
+      allowances_(config_->limits, shared.threads),
+      fetch_retries_(config_->fetch.retry),
+      fetcher_(shared.client, to_fetcher_options(config_->fetch, fetch_retries_)),
       inputs_(fetcher_) {
-  const config::Config& config = shared_.config;
   make_upstreams();
-  for (const config::Egress& egress : config.egress) make_egress(egress);
-  pipeline_ = std::make_unique<server::ServerPipeline>(to_connection_limits(config), make_router(),
-                                                       middleware::make_all({.log = &shared_.log}));
-  connections_ = std::make_unique<server::Connections>(
-      *pipeline_,
-      server::Connections::Options{
-          .connections_max = std::max<std::size_t>(config.limits.connections / shared_.threads, 1),
-          .trusted_proxies = to_networks(config.server.trusted_proxies),
-          .proxy_protocol = config.server.proxy_protocol});
+  for (const config::Egress& egress : config_->egress) make_egress(egress);
+  rules_ = std::make_unique<server::PipelineRules>(to_connection_limits(*config_), make_router(),
+                                                   middleware::make_all({.log = access_log()}),
+                                                   nullptr, this);
+}
+
+log::Logger* ThreadStack::access_log() const noexcept {
+  return config_->log.access.kind == config::AccessLog::Kind::kOff ? nullptr : &shared_.log;
+}
+
+// Targets are published once the configuration serves: too late to refuse it.
+void ThreadStack::check_targets(const std::string& name, const config::Upstream& upstream) {
+  for (const config::Target& target : upstream.targets) {
+    auto origin = shared_.client.origin(to_origin(target, upstream.tls));
+    if (!origin) throw std::runtime_error("upstream." + name + ": " + origin.error());
+    origins_.push_back(std::move(*origin));
+  }
 }
 
 void ThreadStack::make_upstreams() {
-  for (const auto& [name, upstream] : shared_.config.upstreams) {
+  for (const auto& [name, upstream] : config_->upstreams) {
+    check_targets(name, upstream);
     proxy::Upstream::Options options = to_upstream(name, upstream);
     options.state = shared_.targets.upstream(name);
-    auto made = proxy::Upstream::make(client_, std::move(options), shared_.thread);
+    auto made = proxy::Upstream::make(shared_.client, std::move(options), shared_.thread);
     if (!made) throw std::runtime_error("upstream." + name + ": " + made.error());
     upstreams_.emplace(name, std::move(*made));
   }
 }
 
 void ThreadStack::make_egress(const config::Egress& egress) {
-  const config::Config& config = shared_.config;
-  EgressStack::Options options{.fetch = to_egress_fetcher(config.fetch, fetch_retries_, egress),
-                               .connect = to_connect(config.fetch, egress),
-                               .limits = to_connection_limits(config)};
-  egress_.emplace(&egress, std::make_unique<EgressStack>(client_, resolver_, shared_.guard,
-                                                         shared_.log, std::move(options)));
+  EgressStack::Options options{.fetch = to_egress_fetcher(config_->fetch, fetch_retries_, egress),
+                               .connect = to_connect(config_->fetch, egress),
+                               .limits = to_connection_limits(*config_)};
+  egress_.push_back(std::make_unique<EgressStack>(shared_.client, shared_.resolver, shared_.guard,
+                                                  access_log(), *this, std::move(options)));
 }
 
 endpoints::EndpointContext ThreadStack::endpoint_context() {
-  const config::Config& config = shared_.config;
+  const config::Config& config = *config_;
   return {.offload = shared_.offload,
           .inputs = &inputs_,
           .fetcher = &fetcher_,
@@ -213,7 +220,7 @@ endpoints::EndpointContext ThreadStack::endpoint_context() {
 
 server::Router ThreadStack::make_router() {
   server::Router router;
-  for (const config::Route& route : shared_.config.routes) {
+  for (const config::Route& route : config_->routes) {
     handlers_.push_back(make_handler(route));
     router.add(route.match, *handlers_.back());
   }
@@ -223,8 +230,8 @@ server::Router ThreadStack::make_router() {
 std::unique_ptr<Handler> ThreadStack::make_reverse_proxy(const config::Route& route) {
   const std::string& name = *route.upstream;
   return std::make_unique<proxy::ReverseProxy>(
-      *upstreams_.at(name), *shared_.limits.at(name),
-      to_proxy_options(route, shared_.config.upstreams.at(name), shared_.offload, allowances_));
+      *upstreams_.at(name), *limits_->at(name),
+      to_proxy_options(route, config_->upstreams.at(name), shared_.offload, allowances_));
 }
 
 std::unique_ptr<Handler> ThreadStack::make_handler(const config::Route& route) {
@@ -236,26 +243,16 @@ std::unique_ptr<Handler> ThreadStack::make_handler(const config::Route& route) {
   return endpoint;
 }
 
-void ThreadStack::set_tls(const config::TlsListener& tls, net::TlsServer server) {
-  tls_.insert_or_assign(&tls, std::move(server));
+server::PipelineRules& ThreadStack::rules(const ListenerRole& role) noexcept {
+  return role.egress ? egress_[*role.egress]->rules : *rules_;
 }
 
-void ThreadStack::listen(int fd, const net::SocketAddress& address, ListenerRole role) {
-  server::ListenerShare share{.fd = fd, .address = address};
-  if (role.tls != nullptr) {
-    share.tls = &tls_.at(role.tls);
-    share.handshake_timeout = role.tls->handshake_timeout;
-  }
-  if (role.egress != nullptr) {
-    share.pipeline = &egress_.at(role.egress)->pipeline;
-    share.proxy_protocol = false;
-  }
-  connections_->listen(share);
+void ThreadStack::limit_idle() noexcept {
+  for (const auto& [name, upstream] : upstreams_) upstream->limit_idle();
 }
 
-void ThreadStack::set_draining() noexcept {
-  pipeline_->set_draining();
-  for (auto& [config, egress] : egress_) egress->pipeline.set_draining();
+void ThreadStack::unused() noexcept {
+  IoThread::current().at_end_of_turn(shared_.when_unused);
 }
 
 }  // namespace millrace::app

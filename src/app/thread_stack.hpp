@@ -1,5 +1,8 @@
-// Everything that one io thread serves with: handlers, pipeline, connections. Nothing of it is
-// shared.
+// What one configuration gives one io thread to serve with: upstreams, handlers, routes, rules.
+// Nothing of it is shared.
+//
+// A reload makes a new one beside it; it lives until its last exchange has ended. What outlives
+// configurations (client, resolver, connections) is ThreadServer's.
 //
 // Made and destroyed on its thread.
 #pragma once
@@ -14,18 +17,18 @@
 #include "endpoints/url_inputs.hpp"
 #include "net/address_guard.hpp"
 #include "net/resolver.hpp"
-#include "net/tls_server.hpp"
 #include "proxy/connect_handler.hpp"
 #include "proxy/egress.hpp"
 #include "proxy/reverse_proxy.hpp"
 #include "proxy/target_board.hpp"
 #include "proxy/upstream.hpp"
+#include "runtime/io_thread.hpp"
 #include "runtime/offload.hpp"
-#include "server/connections.hpp"
-#include "server/pipeline.hpp"
+#include "server/pipeline_rules.hpp"
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,72 +42,83 @@ struct EgressStack {
     ConnectionLimits limits;
   };
   EgressStack(client::Client& client, net::Resolver& resolver, const net::AddressGuard& guard,
-              log::Logger& log, Options options);
+              log::Logger* log, server::RulesInUse& use, Options options);
 
   client::UrlFetcher fetcher;
   proxy::ConnectHandler connect;
   proxy::Egress handler{fetcher, connect};
-  server::ServerPipeline pipeline;
+  server::PipelineRules rules;
 };
 
-/// Whose listener it is; both null: the routes'.
+/// Whose listener it is, by index into the configuration's lists; both empty: the routes'.
 struct ListenerRole {
-  const config::TlsListener* tls = nullptr;
-  const config::Egress* egress = nullptr;
+  std::optional<std::size_t> tls = std::nullopt;
+  std::optional<std::size_t> egress = std::nullopt;
 };
 
-class ThreadStack {
+class ThreadStack final : public server::RulesInUse {
  public:
+  /// What outlives configurations.
   struct Shared {
-    const config::Config& config;
     Offload& offload;
     log::Logger& log;
     const net::AddressGuard& guard;
     proxy::TargetBoard& targets;
-    const UpstreamLimitsMap& limits;
+    net::Resolver& resolver;
+    client::Client& client;
     unsigned thread;   ///< index of this one
     unsigned threads;  ///< of all
+    /// Runs at the end of the turn in which this stack became unused.
+    TurnHook& when_unused;
   };
 
-  explicit ThreadStack(const Shared& shared);
+  /// Throws std::runtime_error, with a line for a person: a file that does not load.
+  ThreadStack(const Shared& shared, std::shared_ptr<const config::Config> config,
+              std::shared_ptr<const UpstreamLimitsMap> limits);
   ThreadStack(const ThreadStack&) = delete;
   ThreadStack& operator=(const ThreadStack&) = delete;
 
-  /// A TLS listener's certificates, for handshakes from now on; before it is listened on.
-  void set_tls(const config::TlsListener& tls, net::TlsServer server);
-  void listen(int fd, const net::SocketAddress& address, ListenerRole role);
-  /// Of every listener's answers: `Connection: close` from now on.
-  void set_draining() noexcept;
-  [[nodiscard]] net::Resolver& resolver() noexcept { return resolver_; }
-  [[nodiscard]] server::Connections& connections() noexcept { return *connections_; }
+  /// For a listener of this role.
+  [[nodiscard]] server::PipelineRules& rules(const ListenerRole& role) noexcept;
+  /// Of origins that it shares with other configurations its own limits count again.
+  void limit_idle() noexcept;
+  [[nodiscard]] const config::Config& config() const noexcept { return *config_; }
 
  private:
+  // server::RulesInUse
+  void unused() noexcept override;
+
   [[nodiscard]] server::Router make_router();
   [[nodiscard]] std::unique_ptr<Handler> make_handler(const config::Route& route);
   [[nodiscard]] std::unique_ptr<Handler> make_reverse_proxy(const config::Route& route);
   [[nodiscard]] endpoints::EndpointContext endpoint_context();
+  /// nullptr: this configuration wants no access log.
+  [[nodiscard]] log::Logger* access_log() const noexcept;
+  void check_targets(const std::string& name, const config::Upstream& upstream);
   void make_upstreams();
   void make_egress(const config::Egress& egress);
 
   const Shared shared_;
+  const std::shared_ptr<const config::Config> config_;
+  const std::shared_ptr<const UpstreamLimitsMap> limits_;
   BodyAllowances allowances_;
-  net::Resolver resolver_;
-  client::Client client_;
+  std::vector<client::OriginPtr> origins_;  // of its targets: what was built is there
   FetchRetries fetch_retries_;
   client::UrlFetcher fetcher_;
   endpoints::UrlInputs inputs_;
   std::map<std::string, std::unique_ptr<proxy::Upstream>, std::less<>> upstreams_;
   std::vector<std::unique_ptr<Handler>> handlers_;
-  std::map<const config::TlsListener*, net::TlsServer> tls_;
-  std::map<const config::Egress*, std::unique_ptr<EgressStack>> egress_;
-  std::unique_ptr<server::ServerPipeline> pipeline_;
-  std::unique_ptr<server::Connections> connections_;
+  std::vector<std::unique_ptr<EgressStack>> egress_;
+  std::unique_ptr<server::PipelineRules> rules_;
 };
 
-/// Publishes the targets of every upstream: before the first stack is made, and on a reload.
+/// Publishes the targets of every upstream: before the first stack is made, and when the one of a
+/// reload begins to serve.
 void publish_targets(const config::Config& config, proxy::TargetBoard& board);
 /// The configuration's address as a socket address.
 [[nodiscard]] net::SocketAddress to_socket_address(const config::Address& address);
+/// Of heads of upstreams' answers.
+[[nodiscard]] http::HeadLimits to_answer_limits(const config::Config& config);
 [[nodiscard]] ConnectionLimits to_connection_limits(const config::Config& config);
 [[nodiscard]] std::vector<net::Network> to_networks(const std::vector<config::Network>& networks);
 

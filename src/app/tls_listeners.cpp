@@ -51,7 +51,8 @@ void log_warnings(const config::TlsListener& listener) {
 }  // namespace
 
 struct TlsListeners::Listener {
-  explicit Listener(const config::TlsListener& c) : config(c), stamps(stamps_of(c)) {}
+  Listener(std::size_t i, const config::TlsListener& c)
+      : index(i), config(c), stamps(stamps_of(c)) {}
 
   /// Also remembers how they are now; every one is asked.
   bool files_changed() {
@@ -60,18 +61,23 @@ struct TlsListeners::Listener {
     return std::ranges::count_if(stamps, changed) != 0;
   }
 
-  const config::TlsListener& config;
+  const std::size_t index;
+  const config::TlsListener config;
   std::vector<net::FileStamp> stamps;
   std::shared_ptr<net::KeyLog> key_log;
-  std::vector<std::optional<net::TlsServer>> first;  // per thread, until taken
+  Servers first;  // until taken
 };
 
-TlsListeners::TlsListeners(const config::Config& config, unsigned threads, Deliver deliver)
+class TlsListeners::Set {
+ public:
+  std::vector<std::unique_ptr<Listener>> listeners;
+};
+
+TlsListeners::TlsListeners(unsigned threads, Deliver deliver)
     : threads_(threads),
       deliver_(std::move(deliver)),
-      tickets_(std::make_shared<net::TicketKeys>()) {
-  for (const config::TlsListener& tls : config.server.tls) listeners_.emplace_back(tls);
-}
+      tickets_(std::make_shared<net::TicketKeys>()),
+      set_(std::make_shared<Set>()) {}
 
 TlsListeners::~TlsListeners() = default;
 
@@ -93,27 +99,43 @@ std::expected<TlsListeners::Servers, std::string> TlsListeners::make(
   return servers;
 }
 
-std::expected<void, std::string> TlsListeners::load() {
-  for (Listener& listener : listeners_) {
-    if (!listener.config.key_log.empty()) {
-      auto opened = net::KeyLog::open(listener.config.key_log);
+std::shared_ptr<net::KeyLog> TlsListeners::open_key_log(const std::string& file) const {
+  for (const auto& listener : set_->listeners)
+    if (listener->key_log != nullptr && listener->config.key_log == file) return listener->key_log;
+  return nullptr;
+}
+
+std::expected<std::shared_ptr<TlsListeners::Set>, std::string> TlsListeners::prepare(
+    const std::vector<config::TlsListener>& listeners) const {
+  auto set = std::make_shared<Set>();
+  for (const config::TlsListener& config : listeners) {
+    Listener& listener = *set->listeners.emplace_back(
+        std::make_unique<Listener>(set->listeners.size(), config));
+    if (!config.key_log.empty()) listener.key_log = open_key_log(config.key_log);
+    if (!config.key_log.empty() && listener.key_log == nullptr) {
+      auto opened = net::KeyLog::open(config.key_log);
       if (!opened) return std::unexpected(opened.error());
       listener.key_log = std::move(*opened);
     }
-    (void)listener.files_changed();
+    (void)listener.files_changed();  // before they are read: what comes later counts anew
     auto servers = make(listener);
     if (!servers) return std::unexpected(servers.error());
-    for (net::TlsServer& server : *servers) listener.first.emplace_back(std::move(server));
+    listener.first = std::move(*servers);
   }
-  return {};
+  return set;
 }
 
-net::TlsServer TlsListeners::take(const config::TlsListener& listener, unsigned thread) {
-  const auto found =
-      std::ranges::find(listeners_, &listener, [](const Listener& l) { return &l.config; });
-  net::TlsServer server = std::move(*found->first[thread]);
-  found->first[thread].reset();
-  return server;
+std::vector<net::TlsServer> TlsListeners::take(Set& set, unsigned thread) {
+  Servers servers;
+  for (const auto& listener : set.listeners)
+    servers.push_back(std::move(listener->first[thread]));
+  return servers;
+}
+
+void TlsListeners::commit(std::shared_ptr<Set> set) {
+  set_ = std::move(set);
+  for (const auto& listener : set_->listeners) listener->first.clear();
+  if (watching_ != nullptr) watching_->cancel();
 }
 
 void TlsListeners::reload(Listener& listener) {
@@ -124,41 +146,45 @@ void TlsListeners::reload(Listener& listener) {
                       {{"listener", name}, {"error", servers.error()}});
   }
   for (unsigned thread = 0; thread < threads_; ++thread)
-    deliver_(thread, listener.config, std::move((*servers)[thread]));
+    deliver_(thread, listener.index, std::move((*servers)[thread]));
   log::event(LogLevel::kInfo, "certificates_reloaded",
              {{"listener", name}, {"certificates", listener.config.certificates.size()}});
   log_warnings(listener.config);
 }
 
-void TlsListeners::reload() {
-  for (Listener& listener : listeners_) {
-    (void)listener.files_changed();  // before they are read: what comes later counts anew
-    reload(listener);
+Task<void> TlsListeners::watch_files(const Set& set, Listener& listener) {
+  if (!listener.config.reload_interval) co_return;
+  while (co_await sleep_for(*listener.config.reload_interval)) {
+    if (set_.get() != &set) co_return;
+    if (listener.files_changed()) reload(listener);
   }
 }
 
-Task<void> TlsListeners::watch(Listener& listener) {
-  if (!listener.config.reload_interval) co_return;
-  while (co_await sleep_for(*listener.config.reload_interval))
-    if (listener.files_changed()) reload(listener);
-}
-
-Task<void> TlsListeners::warn_daily() {
+Task<void> TlsListeners::warn_daily(const Set& set) {
   while (co_await sleep_for(kWarningInterval))
-    for (const Listener& listener : listeners_) log_warnings(listener.config);
+    for (const auto& listener : set.listeners) log_warnings(listener->config);
 }
 
 Task<void> TlsListeners::tend_tickets() {
   while (co_await sleep_for(kTicketInterval)) tickets_->tend();
 }
 
-Task<void> TlsListeners::watch() {
-  if (listeners_.empty()) co_return;
+Task<void> TlsListeners::watch_set(std::shared_ptr<Set> set) {
   TaskGroup group;
-  for (Listener& listener : listeners_) group.spawn(watch(listener));
-  group.spawn(warn_daily());
+  for (const auto& listener : set->listeners) group.spawn(watch_files(*set, *listener));
+  group.spawn(warn_daily(*set));
   group.spawn(tend_tickets());
   co_await group.join();
+}
+
+Task<void> TlsListeners::watch() {
+  const Scope* const outer = co_await this_scope();
+  while (!outer->cancelled()) {
+    Scope round;
+    watching_ = &round;
+    co_await in_scope(round, watch_set(set_));
+    watching_ = nullptr;
+  }
 }
 
 }  // namespace millrace::app

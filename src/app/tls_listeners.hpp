@@ -2,9 +2,10 @@
 //
 // Every io thread has a TlsServer of its own for each listener. They are made here, on the control
 // thread, from the files as they are then, and handed over whole: new handshakes use the new one,
-// connections that are open keep the old. A file that is no good keeps the old ones in place.
+// connections that are open keep the old. A file that is no good keeps the old ones in place. Ticket
+// keys live as long as the process.
 //
-// Thread rule: the control thread, but for take().
+// Thread rule: the control thread.
 #pragma once
 
 #include "config/config.hpp"
@@ -13,7 +14,6 @@
 
 #include <expected>
 #include <functional>
-#include <list>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,43 +22,47 @@ namespace millrace::app {
 
 class TlsListeners {
  public:
-  /// Takes a new TlsServer to where thread number `thread` uses it.
-  using Deliver =
-      std::function<void(unsigned thread, const config::TlsListener&, net::TlsServer server)>;
+  /// Takes a new TlsServer to where thread number `thread` uses it; `index` counts the
+  /// configuration's [[server.tls]].
+  using Deliver = std::function<void(unsigned thread, std::size_t index, net::TlsServer server)>;
+  /// Those of one configuration.
+  class Set;
 
-  /// `config` must outlive it.
-  TlsListeners(const config::Config& config, unsigned threads, Deliver deliver);
+  TlsListeners(unsigned threads, Deliver deliver);
   ~TlsListeners();
   TlsListeners(const TlsListeners&) = delete;
   TlsListeners& operator=(const TlsListeners&) = delete;
 
-  /// Opens the key logs and makes the first servers; once. The error is one line for a person.
-  [[nodiscard]] std::expected<void, std::string> load();
-  /// One of the first servers; each once, from any thread, after load().
-  [[nodiscard]] net::TlsServer take(const config::TlsListener& listener, unsigned thread);
+  /// Reads the files and opens the key logs of a configuration; what is in use stays as it is. The
+  /// error is one line for a person.
+  [[nodiscard]] std::expected<std::shared_ptr<Set>, std::string> prepare(
+      const std::vector<config::TlsListener>& listeners) const;
+  /// What thread number `thread` needs of a prepared set, one for each listener; once.
+  [[nodiscard]] static std::vector<net::TlsServer> take(Set& set, unsigned thread);
+  /// From now on the files of these are watched.
+  void commit(std::shared_ptr<Set> set);
 
-  /// Reads the files of all listeners and delivers. The log has the outcome.
-  void reload();
-  /// Reloads what has changed, each listener at its interval; tells daily of certificates that are
-  /// about to end. Until its scope is cancelled.
+  /// Reads anew what has changed, each listener at its interval; tells daily of certificates that
+  /// are about to end. Until its scope is cancelled.
   [[nodiscard]] Task<void> watch();
-
-  [[nodiscard]] bool empty() const noexcept { return listeners_.empty(); }
 
  private:
   struct Listener;
   using Servers = std::vector<net::TlsServer>;  ///< one per thread
 
   [[nodiscard]] std::expected<Servers, std::string> make(const Listener& listener) const;
+  [[nodiscard]] std::shared_ptr<net::KeyLog> open_key_log(const std::string& file) const;
   void reload(Listener& listener);
-  [[nodiscard]] Task<void> watch(Listener& listener);
-  [[nodiscard]] Task<void> warn_daily();
+  [[nodiscard]] Task<void> watch_set(std::shared_ptr<Set> set);
+  [[nodiscard]] Task<void> watch_files(const Set& set, Listener& listener);
+  [[nodiscard]] Task<void> warn_daily(const Set& set);
   [[nodiscard]] Task<void> tend_tickets();
 
   const unsigned threads_;
   const Deliver deliver_;
   const std::shared_ptr<net::TicketKeys> tickets_;
-  std::list<Listener> listeners_;
+  std::shared_ptr<Set> set_;
+  Scope* watching_ = nullptr;  // the set of the moment
 };
 
 }  // namespace millrace::app

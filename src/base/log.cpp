@@ -10,10 +10,6 @@ constexpr std::array<std::string_view, 4> kLevels{"debug", "info", "warn", "erro
 
 std::atomic<Logger*> g_installed = nullptr;
 
-std::string_view level_name(LogLevel level) noexcept {
-  return kLevels[static_cast<std::size_t>(level)];
-}
-
 std::string_view cut(std::string_view text) noexcept {
   return text.substr(0, std::min(text.size(), kTextShownMax));
 }
@@ -91,6 +87,10 @@ AccessFormat access_format(const Options& options, const LogWriter& writer) noex
 
 }  // namespace
 
+std::string_view level_name(LogLevel level) noexcept {
+  return kLevels[static_cast<std::size_t>(level)];
+}
+
 Result<std::unique_ptr<Logger>> Logger::open(const Options& options) {
   const bool to_file = options.access == Options::Access::kFile;
   auto writer = LogWriter::open(
@@ -100,11 +100,28 @@ Result<std::unique_ptr<Logger>> Logger::open(const Options& options) {
 }
 
 Logger::Logger(const Options& options, std::unique_ptr<LogWriter> writer)
-    : writer_(std::move(writer)),
-      access_(options.access),
-      human_events_(options.format != Format::kJson && writer_->is_terminal(Sink::kStderr)),
-      access_format_(access_format(options, *writer_)),
-      level_(options.level) {}
+    : writer_(std::move(writer)), style_(style_of(options, *writer_)), level_(options.level) {}
+
+Logger::Style Logger::style_of(const Options& options, const LogWriter& writer) noexcept {
+  return {.access = options.access,
+          .access_format = access_format(options, writer),
+          .human_events = options.format != Format::kJson && writer.is_terminal(Sink::kStderr)};
+}
+
+Result<Logger::Change> Logger::prepare(Options options) {
+  Change change{.options = std::move(options)};
+  if (change.options.access != Options::Access::kFile) return change;
+  auto file = LogWriter::File::open(change.options.file);
+  if (!file) return fail(file.error());
+  change.file = std::move(*file);
+  return change;
+}
+
+void Logger::change(Change change) {
+  writer_->use(std::move(change.file));
+  style_.store(style_of(change.options, *writer_), std::memory_order_relaxed);
+  set_level(change.options.level);
+}
 
 Logger::~Logger() {
   Logger* self = this;
@@ -128,7 +145,7 @@ void Logger::write_event(LogLevel level, std::string_view name, Fields fields) {
   ::clock_gettime(CLOCK_REALTIME, &time);
   writer_->append(Sink::kStderr, event_bytes_max(name, fields), [&](char* at) {
     LineWriter out(at);
-    if (human_events_)
+    if (style().human_events)
       write_human(out, time, level, name, fields);
     else
       write_json(out, time, level, name, fields);
@@ -137,11 +154,12 @@ void Logger::write_event(LogLevel level, std::string_view name, Fields fields) {
 }
 
 void Logger::access(const AccessRecord& record) {
-  if (!access_on()) return;
-  const Sink sink = access_ == Options::Access::kFile ? Sink::kFile : Sink::kStderr;
+  const Style style = this->style();
+  if (style.access == Options::Access::kOff) return;
+  const Sink sink = style.access == Options::Access::kFile ? Sink::kFile : Sink::kStderr;
   writer_->append(sink, access_bytes_max(record), [&](char* at) {
     LineWriter out(at);
-    write_access(out, record, access_format_);
+    write_access(out, record, style.access_format);
     return out.written();
   });
 }

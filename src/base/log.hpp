@@ -17,6 +17,7 @@
 
 #include <atomic>
 #include <concepts>
+#include <cstdint>
 #include <initializer_list>
 #include <memory>
 #include <string>
@@ -65,6 +66,9 @@ struct Options {
   int stderr_fd = 2;
 };
 
+/// "debug", "info", "warn", "error".
+[[nodiscard]] std::string_view level_name(LogLevel level) noexcept;
+
 class Logger {
  public:
   /// Error: kIo, with the errno, when the file cannot be opened.
@@ -81,7 +85,17 @@ class Logger {
   /// An event that no level filters: what scripts wait for.
   void announce(std::string_view name, Fields fields = {});
 
-  [[nodiscard]] bool access_on() const noexcept { return access_ != Options::Access::kOff; }
+  /// What change() needs, opened beforehand.
+  struct Change {
+    Options options;
+    LogWriter::File file = {};
+  };
+  /// Error: kIo, with the errno, when the file cannot be opened.
+  [[nodiscard]] static Result<Change> prepare(Options options);
+  /// Lines from now on are for these options; `stderr_fd` stays. One thread at a time.
+  void change(Change change);
+
+  [[nodiscard]] bool access_on() const noexcept { return style().access != Options::Access::kOff; }
   void access(const AccessRecord& record);
 
   /// Opens the access log's file anew, after a rotation. Error: kIo; the old file stays in use.
@@ -95,10 +109,18 @@ class Logger {
   Logger(const Options& options, std::unique_ptr<LogWriter> writer);
   void write_event(LogLevel level, std::string_view name, Fields fields);
 
+  /// How lines look and where they go; small enough to be read at once.
+  struct alignas(4) Style {
+    Options::Access access = Options::Access::kStderr;
+    AccessFormat access_format = AccessFormat::kJson;
+    bool human_events = false;
+  };
+  [[nodiscard]] Style style() const noexcept { return style_.load(std::memory_order_relaxed); }
+  [[nodiscard]] static Style style_of(const Options& options, const LogWriter& writer) noexcept;
+
   std::unique_ptr<LogWriter> writer_;
-  const Options::Access access_;
-  const bool human_events_;
-  const AccessFormat access_format_;
+  std::atomic<Style> style_;
+  static_assert(std::atomic<Style>::is_always_lock_free);
   std::atomic<LogLevel> level_;
 };
 

@@ -77,6 +77,7 @@ struct LogWriter::State {
   std::uint64_t rounds_begun = 0;
   std::uint64_t last_whole_round = 0;
   int reopened_fd = -1;
+  bool closing_file = false;  // once what is held for it was written
   bool round_wanted = false;
   bool stopping = false;
   bool ended = false;
@@ -153,6 +154,10 @@ bool LogWriter::State::round() {
       keeps_up = target.drain(lost);
     }
     whole = whole && keeps_up;
+  }
+  if (whole) {
+    const std::scoped_lock lock(mutex);
+    if (std::exchange(closing_file, false)) targets[1].use(-1, false);
   }
   dropped.fetch_add(lost, std::memory_order_relaxed);
   return whole;
@@ -260,6 +265,36 @@ Result<void> LogWriter::reopen() {
   s.round_wanted = true;
   s.wake.notify_one();
   return {};
+}
+
+Result<LogWriter::File> LogWriter::File::open(std::string path) {
+  File file;
+  file.fd_ = open_log_file(path);
+  if (file.fd_ < 0) return fail(Errc::kIo, errno);
+  file.path_ = std::move(path);
+  return file;
+}
+
+LogWriter::File& LogWriter::File::operator=(File&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(fd_, other.fd_);
+  return *this;
+}
+
+LogWriter::File::~File() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+void LogWriter::use(File file) {
+  State& s = *state_;
+  const std::scoped_lock lock(s.mutex);
+  s.path = std::move(file.path_);
+  s.terminal[1] = file.fd_ >= 0 && ::isatty(file.fd_) == 1;
+  if (s.reopened_fd >= 0) ::close(s.reopened_fd);
+  s.reopened_fd = std::exchange(file.fd_, -1);
+  s.closing_file = s.reopened_fd < 0;
+  s.round_wanted = true;
+  s.wake.notify_one();
 }
 
 bool LogWriter::flush(std::chrono::milliseconds limit) {

@@ -20,6 +20,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 
 namespace millrace::log {
 
@@ -52,6 +53,25 @@ class LogWriter {
 
   /// Opens the file anew (after logrotate moved it). An old one that cannot be replaced stays.
   Result<void> reopen();
+
+  /// A file that is open and not used yet.
+  class File {
+   public:
+    /// For appending, created with mode 0640. Error: kIo.
+    [[nodiscard]] static Result<File> open(std::string path);
+    File() = default;
+    File(File&& other) noexcept
+        : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)) {}
+    File& operator=(File&& other) noexcept;
+    ~File();
+
+   private:
+    friend LogWriter;
+    std::string path_;
+    int fd_ = -1;
+  };
+  /// Lines of Sink::kFile go to `file` from now on; nowhere when it was never opened.
+  void use(File file);
   /// Waits until everything appended so far was written; false: not in time.
   bool flush(std::chrono::milliseconds limit);
   /// Lines lost so far.

@@ -79,6 +79,11 @@ class Client {
   /// the connection (kUpstream..., kFirstByteTimeout), the request body's, the scope's.
   [[nodiscard]] Task<Result<Response>> fetch(Request& request);
 
+  /// Of answers' heads, on connections that are opened from now on.
+  void limit_heads(const http::HeadLimits& limits) noexcept {
+    options_.connection.head = limits;
+    options_.multiplexed.head = limits;
+  }
   /// Closes what is idle, for the drain.
   void close_idle() noexcept { pool_.clear(); }
   [[nodiscard]] Stats stats() const noexcept;
@@ -122,7 +127,7 @@ class Client {
   void forget(Origin& origin) noexcept;
 
   net::Resolver& resolver_;
-  const Options options_;
+  Options options_;
   const net::AddressGuard default_guard_;
   net::DialMemory dial_memory_;
   Semaphore dials_;

@@ -28,6 +28,7 @@ class RetryBudget {
     double ratio = 0.2;
     /// Allowed in every second, whatever the ratio says. 0: only `ratio`.
     unsigned min_per_second = 10;
+    friend bool operator==(const Options&, const Options&) = default;
   };
 
   RetryBudget() noexcept : RetryBudget(Options{}) {}

@@ -37,6 +37,7 @@ class ServerConnection {
   }
   Read read_some();
   void prepare_wait();
+  void follow_limits() noexcept;
   void wait_failed(Error error);
   void refuse(Error error);
   // Not inlined: what only the end needs is not part of an idle connection's frame.
@@ -93,6 +94,13 @@ void ServerConnection::prepare_wait() {
   io_.stream.set_deadline(Direction::kRead, io_.pipeline.limits().head_timeout, Errc::kHeadTimeout);
 }
 
+// A reload may have changed them while the connection was idle.
+void ServerConnection::follow_limits() noexcept {
+  const ConnectionLimits& limits = io_.pipeline.limits();
+  scanner_.reset(limits.head);
+  io_.output.set_stall_timeout(limits.write_stall_timeout);
+}
+
 void ServerConnection::wait_failed(Error error) {
   open_ = false;
   linger_ = false;
@@ -130,6 +138,7 @@ Task<bool> ServerConnection::run() {
       }
       prepare_wait();
       if (auto ready = co_await io_.wait(want_); !ready) wait_failed(ready.error());
+      if (io_.input.empty()) follow_limits();
       drained_ = false;
       want_ = Direction::kRead;
       continue;

@@ -50,7 +50,7 @@ class HeadCollector {
   void add_field(std::string_view name, std::string_view value, http::Fields& fields);
   [[nodiscard]] bool is_complete() const noexcept;
 
-  const http::HeadLimits& limits_;
+  const http::HeadLimits limits_;  // of its own: a reload may come amid a head
   boost::container::small_vector<HeaderText, 32> held_;
   std::string_view scheme_;
   std::size_t bytes_ = 0;

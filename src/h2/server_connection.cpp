@@ -70,6 +70,7 @@ Duration ServerConnection::idle_left() const noexcept {
 
 Task<Result<void>> ServerConnection::wait(Direction d) {
   const ConnectionLimits& limits = pipeline_.limits();
+  output_.set_stall_timeout(limits.write_stall_timeout);
   had_turn_ = false;
   if (session_.in_head()) {
     // One head may end and the next begin in the same read: each has its own time.

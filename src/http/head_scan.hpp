@@ -45,6 +45,10 @@ class HeadScanner {
 
   /// For the next message of the connection.
   void reset() noexcept { progress_ = {}; }
+  void reset(const HeadLimits& limits) noexcept {
+    limits_ = limits;
+    progress_ = {};
+  }
 
  private:
   enum class Phase : std::uint8_t { kBegin, kStartLine, kLineBegin, kName, kValue };

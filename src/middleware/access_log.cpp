@@ -64,7 +64,7 @@ class AccessLog final : public Middleware {
 }  // namespace
 
 std::unique_ptr<Middleware> make_access_log(const Context& context) {
-  if (context.log == nullptr || !context.log->access_on()) return nullptr;
+  if (context.log == nullptr) return nullptr;
   return std::make_unique<AccessLog>(*context.log);
 }
 

@@ -76,6 +76,8 @@ class Output final : TurnHook, ReadyWatcher {
   void go_idle() noexcept {
     if (buffer_.empty()) buffer_.release();
   }
+  /// From the next wait for the peer on.
+  void set_stall_timeout(Duration limit) noexcept { stall_timeout_ = limit; }
   /// Asked for more whenever what is held has been written.
   void set_source(OutputSource& source) noexcept { source_ = &source; }
   /// Called once when writing fails while nobody waits in write() or drain().
@@ -93,7 +95,7 @@ class Output final : TurnHook, ReadyWatcher {
   void stop_waiting() noexcept;
 
   Stream& stream_;
-  const Duration stall_timeout_;
+  Duration stall_timeout_;
   ByteBuffer buffer_;
   Event unblocked_;
   OutputSource* source_ = nullptr;

@@ -33,6 +33,7 @@ class Admission {
     /// Requests that wait; more are kQueueFull.
     std::size_t waiting_max = 1024;
     Overload::Options overload;
+    friend bool operator==(const Options&, const Options&) = default;
   };
 
   explicit Admission(const Options& options) noexcept

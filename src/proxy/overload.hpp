@@ -25,6 +25,7 @@ class Overload {
     Duration after = std::chrono::seconds(5);
     /// How long those wait at most who come after that.
     Duration timeout = std::chrono::milliseconds(500);
+    friend bool operator==(const Options&, const Options&) = default;
   };
 
   explicit Overload(const Options& options) noexcept : options_(options) {}

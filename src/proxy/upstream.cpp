@@ -44,8 +44,7 @@ std::expected<LocalTargetPtr, std::string> Upstream::local(const UpstreamState::
     if (known != nullptr && known->state == entry.state && known->spec == entry.spec) return known;
   auto origin = client_.origin(entry.spec.origin);
   if (!origin) return std::unexpected(origin.error());
-  (*origin)->limit_idle(options_.idle_max, options_.idle_age_max);
-  (*origin)->allow_exchanges(options_.exchanges_max);
+  limit(**origin);
   LocalTargetPtr made(new LocalTarget);
   made->spec = entry.spec;
   made->origin = std::move(*origin);
@@ -79,6 +78,16 @@ std::expected<void, std::string> Upstream::refresh() {
   }
   balancer_->set(candidates_);
   return outcome;
+}
+
+void Upstream::limit_idle() noexcept {
+  for (const LocalTargetPtr& target : targets_)
+    if (target != nullptr) limit(*target->origin);
+}
+
+void Upstream::limit(client::Origin& origin) const noexcept {
+  origin.limit_idle(options_.idle_max, options_.idle_age_max);
+  origin.allow_exchanges(options_.exchanges_max);
 }
 
 void Upstream::log_fault(const std::string& fault) const {

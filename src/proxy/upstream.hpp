@@ -59,6 +59,9 @@ class Upstream {
   [[nodiscard]] std::string_view host_for(const TargetLease& target,
                                           std::string_view authority) const noexcept;
 
+  /// Its limits count for the idle connections of its origins, whoever set them last (make() did).
+  void limit_idle() noexcept;
+
   [[nodiscard]] const Options& options() const noexcept { return options_; }
   [[nodiscard]] client::Client& client() const noexcept { return client_; }
   [[nodiscard]] UpstreamState& state() const noexcept { return *state_; }
@@ -69,6 +72,7 @@ class Upstream {
   /// others are there.
   std::expected<void, std::string> refresh();
   [[nodiscard]] std::expected<LocalTargetPtr, std::string> local(const UpstreamState::Entry& entry);
+  void limit(client::Origin& origin) const noexcept;
   void log_fault(const std::string& fault) const;
 
   client::Client& client_;

@@ -28,6 +28,7 @@ struct UpstreamLimits {
     /// At the start; set_targets() tells of others.
     std::size_t targets = 1;
     client::RetryBudget::Options budget;
+    friend bool operator==(const Options&, const Options&) = default;
   };
 
   UpstreamLimits() : UpstreamLimits(Options{}) {}
@@ -36,6 +37,7 @@ struct UpstreamLimits {
   Admission admission;
   client::RetryBudget budget;
 
+  [[nodiscard]] const Options& options() const noexcept { return options_; }
   [[nodiscard]] bool has_target_limits() const noexcept { return options_.per_target.has_value(); }
   [[nodiscard]] std::size_t targets() const noexcept { return targets_; }
   /// So many from now on. Without any, requests wait in the queue until there is one.

@@ -42,20 +42,57 @@ Connections::Identity::Identity(const ConnectionEnds& ends, bool trusted_proxy)
           .trusted_proxy = trusted_proxy};
 }
 
-void Connections::listen(ListenerShare share) {
-  shares_.push_back(std::move(share));
-  acceptors_.spawn(accept_loop(shares_.back()));
+Connections::ListenerId Connections::listen(ListenerShare share) {
+  Listening& added = listening_.emplace_back();
+  added.id = ++last_id_;
+  added.share = std::move(share);
+  serving_.spawn(serve(added));
+  return added.id;
 }
 
-Connections::Accepted Connections::accept_one(int listening, const ListenerShare& share) {
+Connections::Listening& Connections::find(ListenerId id) noexcept {
+  return *std::ranges::find(listening_, id, &Listening::id);
+}
+
+void Connections::change(ListenerId id, ListenerShare share) {
+  ListenerShare& current = find(id).share;
+  share.fd = current.fd;
+  share.address = current.address;
+  current = std::move(share);
+}
+
+void Connections::change(Options options) {
+  options_ = std::move(options);
+  below_limit_.set();
+}
+
+Task<void> Connections::retire(ListenerId id, Duration patience) {
+  Listening& listening = find(id);
+  const auto closed = listening.closed;
+  listening.patience = patience;
+  listening.accepting.cancel(Errc::kShuttingDown);
+  (void)co_await closed->wait();
+}
+
+Task<void> Connections::serve(Listening& listening) {
+  co_await in_scope(listening.accepting, accept_loop(listening));
+  listening.closed->set();
+  DeadlineScope limit(Errc::kShuttingDown, listening.patience.value_or(Duration::max()));
+  co_await in_scope(limit.scope(), join(listening.connections));
+  std::erase_if(listening_, [&](const Listening& l) { return &l == &listening; });
+}
+
+Connections::Accepted Connections::accept_one(int socket, Listening& listening) {
+  const ListenerShare& share = listening.share;
   sockaddr_storage storage;
   socklen_t length = sizeof(storage);
-  const int fd = ::accept4(listening, reinterpret_cast<sockaddr*>(&storage), &length,
+  const int fd = ::accept4(socket, reinterpret_cast<sockaddr*>(&storage), &length,
                            SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd >= 0) {
     const auto peer = net::SocketAddress::from_raw(reinterpret_cast<sockaddr*>(&storage), length);
     const net::SocketAddress from = peer.value_or(net::SocketAddress()).unmapped();
-    connections_.spawn(connection(
+    ++open_;
+    listening.connections.spawn(connection(
         fd, std::make_unique<ConnectionEnds>(ConnectionEnds{.peer = from, .local = share.address}),
         share));
     return Accepted::kSome;
@@ -81,40 +118,41 @@ Connections::Accepted Connections::accept_one(int listening, const ListenerShare
   }
 }
 
-Task<void> Connections::accept_loop(const ListenerShare& share) {
-  Descriptor listening(share.fd);
+Task<void> Connections::accept_loop(Listening& listening) {
+  const net::SocketAddress address = listening.share.address;
+  Descriptor socket(listening.share.fd);
   Scope* scope = co_await this_scope();
   int burst = 0;
   while (!scope->cancelled()) {
-    if (connections_.size() >= options_.connections_max) {
+    if (open_ >= options_.connections_max) {
       below_limit_.reset();
       if (!co_await below_limit_.wait()) break;
       continue;
     }
-    const Accepted got = accept_one(listening.fd(), share);
+    const Accepted got = accept_one(socket.fd(), listening);
     if (got == Accepted::kExhausted) {
       if (!co_await sleep_for(kExhaustedPause)) break;
     } else if (got == Accepted::kNone) {
       burst = 0;
-      if (!co_await listening.readable()) break;
+      if (!co_await socket.readable()) break;
     } else if (++burst == kAcceptsPerTurnMax) {
       burst = 0;
       co_await yield_now();
     }
   }
-  net::stop_new_connections(share.address, listening.fd());
+  net::stop_new_connections(address, socket.fd());
   Scope last_ones;
-  co_await shielded(last_ones, accept_queued(listening, share));
+  co_await shielded(last_ones, accept_queued(socket, listening));
 }
 
-Task<void> Connections::accept_queued(Descriptor& listening, const ListenerShare& share) {
-  listening.set_deadline(Direction::kRead, kHandshakeGrace, Errc::kShuttingDown);
+Task<void> Connections::accept_queued(Descriptor& socket, Listening& listening) {
+  socket.set_deadline(Direction::kRead, kHandshakeGrace, Errc::kShuttingDown);
   for (;;) {
-    const Accepted got = accept_one(listening.fd(), share);
+    const Accepted got = accept_one(socket.fd(), listening);
     if (got == Accepted::kSome) continue;
-    if (share.address.is_unix()) co_return;
+    if (listening.share.address.is_unix()) co_return;
     if (got == Accepted::kExhausted) (void)co_await sleep_for(kExhaustedPause);
-    if (!co_await listening.readable()) co_return;
+    if (!co_await socket.readable()) co_return;
   }
 }
 
@@ -123,12 +161,13 @@ Task<void> Connections::accept_queued(Descriptor& listening, const ListenerShare
 Task<void> Connections::connection(int fd, std::unique_ptr<ConnectionEnds> ends,
                                    const ListenerShare& share) {
   net::Stream stream(fd);
-  if (options_.counted) {
+  const bool counted = options_.counted;
+  if (counted) {
     metrics::add(metrics::Metric::kConnectionsAccepted);
     metrics::add(metrics::Metric::kConnectionsActive);
   }
   if (options_.proxy_protocol == config::ProxyProtocol::kOff || !share.proxy_protocol ||
-      co_await read_proxy_header(stream, proxy_header_rule(*ends), *ends)) {
+      co_await read_proxy_header(stream, proxy_header_rule(*ends, share), *ends)) {
     const auto who = std::make_unique<Identity>(*ends, trusted(ends->peer));
     ends.reset();
     if (share.tls != nullptr) {
@@ -140,14 +179,16 @@ Task<void> Connections::connection(int fd, std::unique_ptr<ConnectionEnds> ends,
                                       who->info, pipeline_of(share));
     }
   }
-  if (options_.counted) metrics::subtract(metrics::Metric::kConnectionsActive);
+  if (counted) metrics::subtract(metrics::Metric::kConnectionsActive);
+  --open_;
   below_limit_.set();
 }
 
-ProxyHeaderRule Connections::proxy_header_rule(const ConnectionEnds& ends) const noexcept {
+ProxyHeaderRule Connections::proxy_header_rule(const ConnectionEnds& ends,
+                                               const ListenerShare& share) const noexcept {
   return {.wanted = options_.proxy_protocol,
           .trusted = trusted(ends.peer),
-          .patience = pipeline_.limits().head_timeout};
+          .patience = pipeline_of(share).limits().head_timeout};
 }
 
 Task<void> Connections::converse_tls(net::Stream stream, Identity& who,
@@ -181,13 +222,21 @@ Task<Result<void>> Connections::handshake(net::Stream& stream, const ListenerSha
 }
 
 Task<void> Connections::stop_accepting() {
-  acceptors_.cancel(Errc::kShuttingDown);
-  co_await acceptors_.join();
+  std::vector<std::shared_ptr<Event>> closing;
+  for (Listening& listening : listening_) {
+    closing.push_back(listening.closed);
+    listening.accepting.cancel(Errc::kShuttingDown);
+  }
+  for (const auto& closed : closing) (void)co_await closed->wait();
 }
 
 Task<void> Connections::finish(Duration deadline) {
   DeadlineScope limit(Errc::kShuttingDown, deadline);
-  co_await in_scope(limit.scope(), join(connections_));
+  co_await in_scope(limit.scope(), join(serving_));
+}
+
+void Connections::cancel() noexcept {
+  for (Listening& listening : listening_) listening.connections.cancel(Errc::kShuttingDown);
 }
 
 }  // namespace millrace::server

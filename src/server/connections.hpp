@@ -2,7 +2,8 @@
 //
 // Out of descriptors or memory, accepting pauses and tries again; it never spins. At the connection
 // limit it waits until one ends. Draining stops the kernel from taking new connections, accepts
-// those that already wait, and closes the listening socket, so that nobody is reset.
+// those that already wait, and closes the listening socket, so that nobody is reset. A listener can
+// be retired alone: its connections drain while the others go on.
 //
 // Thread rule: the io thread on which start() was called.
 #pragma once
@@ -19,6 +20,7 @@
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,16 +30,19 @@ namespace millrace::server {
 struct ListenerShare {
   int fd = -1;  ///< owned by whoever it is given to
   net::SocketAddress address;
-  net::TlsServer* tls = nullptr;  ///< null: cleartext; must outlive the connections
+  std::shared_ptr<net::TlsServer> tls;                  ///< null: cleartext
   std::chrono::milliseconds handshake_timeout{10'000};  ///< of TLS
   /// Serves this listener's connections; null: the one that Connections was made with.
-  Pipeline* pipeline = nullptr;
+  std::shared_ptr<Pipeline> pipeline;
   /// Options::proxy_protocol is for this listener too.
   bool proxy_protocol = true;
 };
 
 class Connections {
  public:
+  /// Names a listener for as long as it is not retired.
+  using ListenerId = std::uint64_t;
+
   struct Options {
     /// Connections at once on this thread.
     std::size_t connections_max = 16'384;
@@ -49,19 +54,28 @@ class Connections {
   };
 
   Connections(Pipeline& pipeline, Options options)
-      : pipeline_(pipeline), options_(std::move(options)) {}
+      : pipeline_(&pipeline), options_(std::move(options)) {}
+  /// Every listener brings a pipeline of its own.
+  explicit Connections(Options options) : options_(std::move(options)) {}
   Connections(const Connections&) = delete;
   Connections& operator=(const Connections&) = delete;
 
-  void listen(ListenerShare share);
+  ListenerId listen(ListenerShare share);
+  /// For what is accepted from now on. Descriptor and address stay as they are.
+  void change(ListenerId id, ListenerShare share);
+  void change(Options options);
+  /// Stops accepting at one listener; returns once its socket is closed. Its connections may go on
+  /// for so long, then they are cancelled with kShuttingDown.
+  [[nodiscard]] Task<void> retire(ListenerId id, Duration patience);
+
   /// Stops accepting, without losing what waits in the queues; returns once the sockets are closed.
   [[nodiscard]] Task<void> stop_accepting();
   /// Until every connection has ended; at `deadline` the rest are cancelled with kShuttingDown.
   [[nodiscard]] Task<void> finish(Duration deadline);
   /// Ends every connection now.
-  void cancel() noexcept { connections_.cancel(Errc::kShuttingDown); }
+  void cancel() noexcept;
 
-  [[nodiscard]] std::size_t open() const noexcept { return connections_.size(); }
+  [[nodiscard]] std::size_t open() const noexcept { return open_; }
 
  private:
   /// Accepted in one turn before other coroutines get theirs.
@@ -73,10 +87,21 @@ class Connections {
 
   enum class Accepted : std::uint8_t { kSome, kNone, kExhausted };
 
-  [[nodiscard]] Task<void> accept_loop(const ListenerShare& share);
+  /// A listener and its connections, until the last of them has ended.
+  struct Listening {
+    ListenerId id = 0;
+    ListenerShare share;
+    Scope accepting;
+    TaskGroup connections;
+    std::optional<Duration> patience;  // with those that are left; once retired
+    std::shared_ptr<Event> closed = std::make_shared<Event>();
+  };
+
+  [[nodiscard]] Task<void> serve(Listening& listening);
+  [[nodiscard]] Task<void> accept_loop(Listening& listening);
   /// What is in the queue of a socket that takes no more.
-  [[nodiscard]] Task<void> accept_queued(Descriptor& listening, const ListenerShare& share);
-  [[nodiscard]] Accepted accept_one(int fd, const ListenerShare& share);
+  [[nodiscard]] Task<void> accept_queued(Descriptor& socket, Listening& listening);
+  [[nodiscard]] Accepted accept_one(int fd, Listening& listening);
   /// What handlers are told of the two ends. Not movable: the views refer to the texts.
   struct Identity {
     Identity(const ConnectionEnds& ends, bool trusted_proxy);
@@ -88,23 +113,25 @@ class Connections {
 
   [[nodiscard]] Task<void> connection(int fd, std::unique_ptr<ConnectionEnds> ends,
                                       const ListenerShare& share);
-  [[nodiscard]] ProxyHeaderRule proxy_header_rule(const ConnectionEnds& ends) const noexcept;
+  [[nodiscard]] ProxyHeaderRule proxy_header_rule(const ConnectionEnds& ends,
+                                                  const ListenerShare& share) const noexcept;
   /// Over the protocol that ALPN says; `who` learns what the handshake came to.
   [[nodiscard, gnu::noinline]] Task<void> converse_tls(net::Stream stream, Identity& who,
                                                        const ListenerShare& share);
   [[nodiscard]] Task<Result<void>> handshake(net::Stream& stream, const ListenerShare& share);
   [[nodiscard]] bool trusted(const net::SocketAddress& peer) const noexcept;
   [[nodiscard]] Pipeline& pipeline_of(const ListenerShare& share) const noexcept {
-    return share.pipeline != nullptr ? *share.pipeline : pipeline_;
+    return share.pipeline != nullptr ? *share.pipeline : *pipeline_;
   }
+  [[nodiscard]] Listening& find(ListenerId id) noexcept;
 
-  Pipeline& pipeline_;
-  const Options options_;
-  /// Of every listener ever, since connections outlive theirs.
-  std::list<ListenerShare> shares_;
+  Pipeline* const pipeline_ = nullptr;
+  Options options_;
+  std::list<Listening> listening_;
+  ListenerId last_id_ = 0;
+  std::size_t open_ = 0;
   net::HandshakeGate handshakes_;
-  TaskGroup acceptors_;
-  TaskGroup connections_;
+  TaskGroup serving_;  // one child per listener
   Event below_limit_;
 };
 

@@ -1,52 +1,61 @@
-// The pipeline of one io thread: request hooks, routing, error documents, finish hooks.
+// The pipeline of one listener on one io thread: asks the rules of the day, and knows whether the
+// listener is going down.
 //
-// Thread rule: one io thread. Everything it is given must outlive it.
+// Connections keep their pipeline; its rules are exchanged under them by a reload (use()), and the
+// next request of each connection has the new ones.
+//
+// Thread rule: one io thread.
 #pragma once
 
-#include "millrace/middleware.hpp"
 #include "millrace/pipeline.hpp"
-#include "server/actions.hpp"
-#include "server/router.hpp"
+#include "server/pipeline_rules.hpp"
 
 #include <memory>
+#include <utility>
 #include <vector>
 
 namespace millrace::server {
 
-class ServerPipeline final : public Pipeline, Observer {
+class ServerPipeline final : public Pipeline {
  public:
-  /// `everything`: answers every request that has passed the gate, CONNECT and TRACE too, and the
-  /// router is not asked; nullptr: the routes do.
+  /// `rules` live as long as they are in use.
+  explicit ServerPipeline(PipelineRules& rules) noexcept : rules_(&rules) {}
+  /// With rules of its own, that never change.
   ServerPipeline(const ConnectionLimits& limits, Router router,
                  std::vector<std::unique_ptr<Middleware>> middlewares,
                  Handler* everything = nullptr)
-      : limits_(limits),
-        router_(std::move(router)),
-        middlewares_(std::move(middlewares)),
-        everything_(everything) {}
+      : own_(std::make_unique<PipelineRules>(limits, std::move(router), std::move(middlewares),
+                                             everything)),
+        rules_(own_.get()) {}
 
-  const ConnectionLimits& limits() const noexcept override { return limits_; }
+  ServerPipeline(const ServerPipeline&) = delete;
+  ServerPipeline& operator=(const ServerPipeline&) = delete;
+  ~ServerPipeline() override {
+    if (keeps_rules_) rules_->release();
+  }
+
+  /// Exchanges that begin from now on have `rules`.
+  void use(PipelineRules& rules) noexcept { rules_ = &rules; }
+  /// Goes on with the rules that it has until it is gone: its listener is no longer configured.
+  void keep_rules() noexcept {
+    if (!std::exchange(keeps_rules_, true)) rules_->hold();
+  }
+
+  const ConnectionLimits& limits() const noexcept override { return rules_->limits(); }
   bool draining() const noexcept override { return draining_; }
   void watch_drain(DrainWatcher& watcher) noexcept override { drain_watchers_.push_back(watcher); }
   void set_draining() noexcept;
 
-  Handler& begin(Exchange& exchange) override;
-  void end(Exchange& exchange, Result<void> outcome) override;
-  void refuse(Exchange& exchange, Error error) override;
+  Handler& begin(Exchange& exchange) override { return rules_->begin(exchange); }
+  void end(Exchange& exchange, Result<void> outcome) override {
+    PipelineRules::of(exchange).end(exchange, outcome);
+  }
+  void refuse(Exchange& exchange, Error error) override { rules_->refuse(exchange, error); }
 
  private:
-  void response_head(Exchange& exchange, http::ResponseHead& head) override;
-  void render(Exchange& exchange, Error error);
-
-  const ConnectionLimits limits_;
-  Router router_;
-  std::vector<std::unique_ptr<Middleware>> middlewares_;
-  Handler* const everything_;
-  FailHandler not_found_{Errc::kNotFound};
-  FailHandler method_not_allowed_{Errc::kMethodNotAllowed};
-  FailHandler method_unknown_{Errc::kMethodUnknown};
-  FailHandler misdirected_{Errc::kMisdirected};
-  OptionsHandler options_{router_};
+  const std::unique_ptr<PipelineRules> own_;
+  PipelineRules* rules_;
+  bool keeps_rules_ = false;
   boost::intrusive::list<DrainWatcher, boost::intrusive::constant_time_size<false>> drain_watchers_;
   bool draining_ = false;
 };
