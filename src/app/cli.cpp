@@ -1,5 +1,6 @@
 #include "app/cli.hpp"
 
+#include "app/cli_control.hpp"
 #include "app/cli_fetch.hpp"
 #include "app/version.hpp"
 
@@ -33,7 +34,8 @@ CLI::App* add_serve(CLI::App& app, ServeCommand& serve) {
   add_config(*command, serve.config);
   add_overrides(*command, serve.overrides);
   command->footer(
-      "Signals: SIGTERM or SIGINT drains (a second one stops at once), SIGUSR1 reopens the logs.\n"
+      "Signals: SIGTERM or SIGINT drains (a second one stops at once), SIGHUP reloads the\n"
+      "configuration, SIGUSR1 reopens the logs.\n"
       "Exit codes: 0 fine, 1 failure (a busy port too), 2 usage or configuration error.");
   return command;
 }
@@ -86,10 +88,12 @@ Command parse_command_line(int argc, const char* const* argv) {
   ProxyCommand proxy;
   CheckCommand check;
   FetchArguments fetch;
+  ControlArguments control;
   const CLI::App* serve_command = add_serve(app, serve);
   const CLI::App* proxy_command = add_proxy(app, proxy);
   const CLI::App* fetch_command = add_fetch(app, fetch);
   add_check(app, check);
+  add_control(app, control);
 
   if (const std::string_view unknown = unknown_command(app, argc, argv); !unknown.empty()) {
     std::cerr << "millrace: there is no command '" << unknown
@@ -112,6 +116,12 @@ Command parse_command_line(int argc, const char* const* argv) {
     std::cerr << "millrace: " << command.error() << '\n';
     return Exit{kUsageError};
   }
+  auto command = to_control_command(app, std::move(control));
+  if (!command) {
+    std::cerr << "millrace: " << command.error() << '\n';
+    return Exit{kUsageError};
+  }
+  if (*command) return std::move(**command);
   return check;
 }
 

@@ -4,6 +4,7 @@
 #include "http/method.hpp"
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
@@ -51,12 +52,25 @@ struct FetchCommand {
   unsigned redirects_max = 10;
 };
 
+/// `millrace status | reload | drain | restart NAME [-c FILE | --admin ADDR]`
+struct ControlCommand {
+  enum class Action : std::uint8_t { kStatus, kReload, kDrain, kRestart };
+  Action action = Action::kStatus;
+  std::string config;  ///< as of ServeCommand
+  std::optional<std::string> admin;
+  bool json = false;
+  std::string name;   ///< kRestart
+  bool wait = false;  ///< kDrain
+  std::chrono::milliseconds timeout{60'000};
+};
+
 /// Nothing to run: help or version was printed, or the arguments were wrong and that was said.
 struct Exit {
   int code = 0;
 };
 
-using Command = std::variant<Exit, ServeCommand, ProxyCommand, CheckCommand, FetchCommand>;
+using Command =
+    std::variant<Exit, ServeCommand, ProxyCommand, CheckCommand, FetchCommand, ControlCommand>;
 
 /// Prints help, version and errors itself. Exit code 2 for usage errors.
 [[nodiscard]] Command parse_command_line(int argc, const char* const* argv);

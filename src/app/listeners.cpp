@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <unistd.h>
+
 namespace millrace::app {
 
 std::vector<WantedListener> wanted_listeners(const config::Config& config) {
@@ -40,6 +42,27 @@ std::string Listeners::explain(const std::string& error, const net::SocketAddres
          " itself: restart it to go from one to the other";
 }
 
+std::expected<net::Listener, std::string> Listeners::open(const net::SocketAddress& address) {
+  const auto passed = std::ranges::find(passed_, address, &PassedSocket::address);
+  if (passed != passed_.end()) {
+    const int fd = passed->fd;
+    passed_.erase(passed);
+    return net::Listener::adopt(fd, address, threads_);
+  }
+  auto bound = net::Listener::bind(address, threads_);
+  if (!bound) return std::unexpected(explain(bound.error(), address));
+  return bound;
+}
+
+std::vector<std::string> Listeners::close_unused() {
+  std::vector<std::string> unused;
+  for (const PassedSocket& socket : std::exchange(passed_, {})) {
+    unused.push_back(socket.address.to_string());
+    ::close(socket.fd);
+  }
+  return unused;
+}
+
 std::expected<Listeners::Plan, std::string> Listeners::plan(const config::Config& config) {
   Plan plan;
   for (const WantedListener& wanted : wanted_listeners(config)) {
@@ -48,8 +71,8 @@ std::expected<Listeners::Plan, std::string> Listeners::plan(const config::Config
       continue;
     }
     const net::SocketAddress address = to_socket_address(wanted.address);
-    auto listener = net::Listener::bind(address, threads_);
-    if (!listener) return std::unexpected(explain(listener.error(), address));
+    auto listener = open(address);
+    if (!listener) return std::unexpected(listener.error());
     const net::SocketAddress with_port = listener->address();
     plan.push_back({++last_number_, wanted.address, with_port, wanted.role, std::move(*listener)});
   }

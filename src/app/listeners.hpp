@@ -4,6 +4,7 @@
 // Thread rule: the control thread.
 #pragma once
 
+#include "app/service_manager.hpp"
 #include "app/thread_stack.hpp"
 #include "config/config.hpp"
 #include "net/listener.hpp"
@@ -12,6 +13,7 @@
 #include <expected>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace millrace::app {
@@ -38,6 +40,11 @@ class Listeners {
 
   explicit Listeners(unsigned threads) noexcept : threads_(threads) {}
 
+  /// Sockets that plan() may use instead of binding their addresses. Before the first plan.
+  void adopt(std::vector<PassedSocket> passed) { passed_ = std::move(passed); }
+  /// Closes those that no plan has used: their addresses.
+  std::vector<std::string> close_unused();
+
   /// Binds what is new. The error is one line for a person; nothing has changed then. A plan that is
   /// dropped closes what it has bound.
   [[nodiscard]] std::expected<Plan, std::string> plan(const config::Config& config);
@@ -48,9 +55,11 @@ class Listeners {
 
  private:
   [[nodiscard]] const Bound* find(const WantedListener& wanted, const Plan& taken) const;
+  [[nodiscard]] std::expected<net::Listener, std::string> open(const net::SocketAddress& address);
   [[nodiscard]] std::string explain(const std::string& error, const net::SocketAddress& a) const;
 
   const unsigned threads_;
+  std::vector<PassedSocket> passed_;
   std::vector<Bound> bound_;
   std::uint64_t last_number_ = 0;
 };

@@ -1,5 +1,6 @@
 #include "app/check.hpp"
 #include "app/cli.hpp"
+#include "app/control.hpp"
 #include "app/fetch.hpp"
 #include "app/serve.hpp"
 
@@ -13,6 +14,7 @@ struct Run {
   int operator()(const millrace::app::ServeCommand& c) const { return millrace::app::serve(c); }
   int operator()(const millrace::app::ProxyCommand& c) const { return millrace::app::proxy(c); }
   int operator()(const millrace::app::FetchCommand& c) const { return millrace::app::fetch(c); }
+  int operator()(const millrace::app::ControlCommand& c) const { return millrace::app::control(c); }
   int operator()(const millrace::app::CheckCommand& c) const { return millrace::app::check(c); }
 };
 

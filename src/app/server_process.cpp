@@ -2,6 +2,7 @@
 
 #include "app/cpu_count.hpp"
 #include "app/dns_inspector.hpp"
+#include "app/service_manager.hpp"
 #include "app/signals.hpp"
 #include "app/version.hpp"
 
@@ -29,7 +30,6 @@ ServerProcess::ServerProcess(config::Loaded loaded, Options options)
     : options_(std::move(options)),
       config_(std::move(loaded.config)),
       started_with_(fixed_part(*config_)),
-      first_warnings_(std::move(loaded.warnings)),
       generations_{config_},
       threads_(thread_count(*config_)),
       listeners_(threads_),
@@ -43,6 +43,8 @@ ServerProcess::ServerProcess(config::Loaded loaded, Options options)
       reloader_([this] { return reload_once(); }) {
   configuration_.source = options_.source;
   configuration_.loaded = started_;
+  for (const config::Diagnostic& warning : loaded.warnings)
+    first_warnings_.push_back(warning.text());
 }
 
 ServerProcess::~ServerProcess() = default;
@@ -60,9 +62,12 @@ std::expected<void, std::string> ServerProcess::bind_admin() {
 }
 
 std::expected<void, std::string> ServerProcess::bind() {
+  listeners_.adopt(passed_sockets(first_warnings_));
   auto plan = listeners_.plan(*config_);
   if (!plan) return std::unexpected(plan.error());
   first_plan_ = std::move(*plan);
+  for (const std::string& address : listeners_.close_unused())
+    first_warnings_.push_back(address + " of LISTEN_FDS is not in the configuration: closed");
   return bind_admin();
 }
 
@@ -125,8 +130,8 @@ void ServerProcess::announce() {
 int ServerProcess::run() {
   block_signals();
   if (!open_log()) return 1;
-  for (const config::Diagnostic& warning : first_warnings_)
-    log::event(LogLevel::kWarn, "config_warning", {{"warning", warning.text()}});
+  for (const std::string& warning : first_warnings_)
+    log::event(LogLevel::kWarn, "config_warning", {{"warning", warning}});
   offload_ = std::make_unique<Offload>(Offload::Options{
       .threads = config_->offload.threads != 0 ? config_->offload.threads : threads_,
       .queue_max = config_->offload.queue,
@@ -138,6 +143,7 @@ int ServerProcess::run() {
       control_.tasks().spawn(control());
       ready_ = true;
       announce();
+      notify("READY=1\nSTATUS=serving");
     });
     control_.run();
   } else {
@@ -253,6 +259,7 @@ void ServerProcess::reopen_log() {
 void ServerProcess::begin_drain() {
   if (std::exchange(draining_, true)) return;
   log::event(LogLevel::kInfo, "draining");
+  notify("STOPPING=1\nSTATUS=draining");
   undrained_threads_ = threads_;
   for (std::size_t i = 0; i < io_->size(); ++i) {
     IoThread& io = (*io_)[i];

@@ -114,7 +114,7 @@ class ServerProcess final : StatusSource {
   const Options options_;
   std::shared_ptr<const config::Config> config_;  // what serves now
   const config::Config started_with_;             // the keys that stay as they were
-  const std::vector<config::Diagnostic> first_warnings_;
+  std::vector<std::string> first_warnings_;       // told once the log is open
   std::vector<std::weak_ptr<const config::Config>> generations_;
   const unsigned threads_;
   Listeners listeners_;

@@ -1,12 +1,13 @@
 // How a running server takes a new configuration: two phases over all io threads.
 
 #include "app/server_process.hpp"
+#include "app/service_manager.hpp"
 #include "config/redact.hpp"
 
 #include <algorithm>
+#include <string>
+#include <string_view>
 #include <utility>
-
-#include <nlohmann/json.hpp>
 
 namespace millrace::app {
 namespace {
@@ -44,6 +45,7 @@ Task<ReloadOutcome> ServerProcess::reload_once() {
     outcome.errors.push_back(plain_message("the server is draining"));
     co_return tell(std::move(outcome));
   }
+  notify_reloading();
   const config::Loaded loaded = options_.load();
   for (const config::Diagnostic& d : loaded.errors) outcome.errors.push_back(to_message(d));
   for (const config::Diagnostic& d : loaded.warnings) outcome.warnings.push_back(to_message(d));
@@ -166,6 +168,11 @@ std::shared_ptr<ServerProcess::Surroundings> ServerProcess::surroundings(
 
 ReloadOutcome ServerProcess::tell(ReloadOutcome outcome) {
   outcome.generation = configuration_.generation;
+  if (!draining_) {
+    const bool done = outcome.kind == Kind::kDone;
+    notify("READY=1\nSTATUS=" + (done ? "serving generation " + std::to_string(outcome.generation)
+                                      : "last reload failed: " + outcome.errors.front().text));
+  }
   for (const ConfigMessage& error : outcome.errors)
     log::event(LogLevel::kError, "config_error", {{"error", error.text}});
   for (const ConfigMessage& warning : outcome.warnings)

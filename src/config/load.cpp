@@ -12,6 +12,7 @@
 #include <cstring>
 #include <fstream>
 #include <system_error>
+#include <utility>
 
 namespace millrace::config {
 namespace {
@@ -32,6 +33,24 @@ std::filesystem::path folder_of(const std::filesystem::path& file) {
   std::error_code ignored;
   const auto folder = std::filesystem::absolute(file, ignored).parent_path();
   return folder.empty() ? std::filesystem::path("/") : folder;
+}
+
+std::expected<std::string, Diagnostic> read_file(const std::filesystem::path& path) {
+  const auto error_of = [&](std::string why) {
+    return std::unexpected(Diagnostic{path.string(), 0, 0, std::move(why)});
+  };
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) return error_of("is a directory");
+  errno = 0;
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return error_of(std::string("cannot be read: ") + std::strerror(errno));
+  std::string text(kFileBytesMax + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (file.bad()) return error_of(std::string("cannot be read: ") + std::strerror(errno));
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  if (text.size() > kFileBytesMax)
+    return error_of("is larger than " + format_size(kFileBytesMax));
+  return text;
 }
 
 }  // namespace
@@ -70,20 +89,25 @@ Loaded load_text(std::string_view text, const std::string& name,
 
 Loaded load_file(const std::filesystem::path& path, std::span<const std::string> overrides,
                  const Environment& environment) {
-  const std::string name = path.string();
-  std::error_code error;
-  if (std::filesystem::is_directory(path, error)) return failed({name, 0, 0, "is a directory"});
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return failed({name, 0, 0, std::string("cannot be read: ") + std::strerror(errno)});
-  std::string text(kFileBytesMax + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (file.bad())
-    return failed({name, 0, 0, std::string("cannot be read: ") + std::strerror(errno)});
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  if (text.size() > kFileBytesMax)
-    return failed({name, 0, 0, "is larger than " + format_size(kFileBytesMax)});
-  return load_text(text, name, overrides, environment);
+  const auto text = read_file(path);
+  if (!text) return failed(text.error());
+  return load_text(*text, path.string(), overrides, environment);
+}
+
+std::expected<Admin, Diagnostic> load_admin(const std::filesystem::path& path,
+                                            const Environment& environment) {
+  const auto text = read_file(path);
+  if (!text) return std::unexpected(text.error());
+  auto root = parse_toml(*text);
+  if (!root) {
+    const SyntaxError& error = root.error();
+    return std::unexpected(Diagnostic{path.string(), error.at.line, error.at.column, error.message});
+  }
+  Reader reader(source_names(path.string(), {}), folder_of(path));
+  substitute_all(reader, *root, environment);
+  Config config;
+  read_config(reader, *root, config);
+  return config.admin;
 }
 
 std::shared_ptr<const Config> defaults() {

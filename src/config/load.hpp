@@ -9,6 +9,7 @@
 #include "config/config.hpp"
 
 #include <cstdint>
+#include <expected>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -62,6 +63,11 @@ inline constexpr std::size_t kFileBytesMax = 4 << 20;
 [[nodiscard]] Loaded load_text(std::string_view text, const std::string& name,
                                std::span<const std::string> overrides = {},
                                const Environment& environment = process_environment());
+
+/// The [admin] of a file in which other things may be wrong, as for a program that only wants to
+/// know where a running server is asked. The error: there is no file, or it is no TOML.
+[[nodiscard]] std::expected<Admin, Diagnostic> load_admin(
+    const std::filesystem::path& path, const Environment& environment = process_environment());
 
 /// What an empty file gives.
 [[nodiscard]] std::shared_ptr<const Config> defaults();

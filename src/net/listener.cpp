@@ -82,13 +82,16 @@ bool is_socket_file(const std::string& path) noexcept {
 }  // namespace
 
 Listener::Listener(Listener&& other) noexcept
-    : address_(other.address_), descriptors_(std::exchange(other.descriptors_, {})) {}
+    : address_(other.address_),
+      descriptors_(std::exchange(other.descriptors_, {})),
+      owns_file_(other.owns_file_) {}
 
 Listener& Listener::operator=(Listener&& other) noexcept {
   if (this == &other) return *this;
   close();
   address_ = other.address_;
   descriptors_ = std::exchange(other.descriptors_, {});
+  owns_file_ = other.owns_file_;
   return *this;
 }
 
@@ -100,12 +103,27 @@ void Listener::close() noexcept {
   if (descriptors_.empty()) return;
   for (const int fd : descriptors_)
     if (fd >= 0) ::close(fd);
-  if (address_.is_unix()) ::unlink(std::string(address_.path()).c_str());
+  if (address_.is_unix() && owns_file_) ::unlink(std::string(address_.path()).c_str());
   descriptors_.clear();
 }
 
 int Listener::take(std::size_t i) noexcept {
   return std::exchange(descriptors_[i], -1);
+}
+
+std::expected<Listener, std::string> Listener::adopt(int taken, const SocketAddress& address,
+                                                     unsigned threads) {
+  OwnedFd fd(taken);
+  Listener listener(address);
+  listener.owns_file_ = false;
+  if (!address.is_unix()) set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
+  for (unsigned i = 1; i < threads; ++i) {
+    OwnedFd copy(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+    if (copy.get() < 0) return std::unexpected(explain(address, errno));
+    listener.descriptors_.push_back(copy.release());
+  }
+  listener.descriptors_.push_back(fd.release());
+  return listener;
 }
 
 std::expected<Listener, std::string> Listener::bind(const SocketAddress& wanted, unsigned threads) {

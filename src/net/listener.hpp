@@ -24,6 +24,11 @@ class Listener {
   /// `threads` >= 1 sockets on `address`. The error is one line for a person: what and why.
   [[nodiscard]] static std::expected<Listener, std::string> bind(const SocketAddress& address,
                                                                  unsigned threads);
+  /// A socket that listens already and that others may have open too (LISTEN_FDS): its descriptor is
+  /// duplicated, its file stays. Takes over `fd`. The error is one line for a person.
+  [[nodiscard]] static std::expected<Listener, std::string> adopt(int fd,
+                                                                  const SocketAddress& address,
+                                                                  unsigned threads);
   Listener(Listener&& other) noexcept;
   Listener& operator=(Listener&& other) noexcept;
   /// Closes what was not taken; unlinks a unix socket.
@@ -39,6 +44,7 @@ class Listener {
   void close() noexcept;
   SocketAddress address_;
   std::vector<int> descriptors_;
+  bool owns_file_ = true;
 };
 
 /// From now on the kernel drops what arrives for new TCP connections, without a reset, and refuses

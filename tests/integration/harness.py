@@ -158,7 +158,10 @@ class Millrace(Process):
             config += '\n[admin]\nlisten = "127.0.0.1:0"\n'
         if "[server]" not in config:
             config += '\n[server]\nlisten = ["127.0.0.1:0"]\n'
-        self.config_file.write_text(config)
+        # Whole or not at all: an empty file is a configuration too.
+        whole = self.config_file.with_suffix(".new")
+        whole.write_text(config)
+        whole.replace(self.config_file)
 
     def _await_ready(self):
         ready = wait_until(lambda: next(iter(self.events("ready")), None) or not self.alive(),

@@ -23,11 +23,11 @@ class Usage(unittest.TestCase):
     def test_help_lists_the_commands(self):
         result = harness.run("--help")
         self.assertEqual(result.returncode, 0, result.stderr)
-        for command in ("serve", "proxy", "check", "fetch"):
+        for command in ("serve", "proxy", "check", "fetch", "status", "reload", "drain", "restart"):
             self.assertIn(command, result.stdout)
 
     def test_each_command_has_help(self):
-        for command in ("serve", "proxy", "check", "fetch"):
+        for command in ("serve", "proxy", "check", "fetch", "status", "reload", "drain", "restart"):
             with self.subTest(command):
                 result = harness.run(command, "--help")
                 self.assertEqual(result.returncode, 0, result.stderr)
