@@ -4,6 +4,8 @@
 #include "support/memory_exchange.hpp"
 #include "support/on_io.hpp"
 
+#include <tuple>
+
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
@@ -27,8 +29,18 @@ class FakeSource final : public StatusSource {
             .listeners = {{.address = "127.0.0.1:8080"}, {.address = "[::1]:8443", .tls = true}},
             .admin = "127.0.0.1:9901",
             .offload = {.threads = 2, .queued = 3, .running = 1, .completed = 7, .refused = 5},
-            .log_dropped = 11};
+            .log_dropped = 11,
+            .log_level = level,
+            .configuration = {.source = "a.toml",
+                              .generation = 3,
+                              .in_use = 2,
+                              .reloads = 2,
+                              .reload_failures = 1,
+                              .last_failure = "a.toml:1:1: error: no"}};
   }
+  Task<ReloadOutcome> reload() override { co_return outcome; }
+  std::string configuration() const override { return "[server]\n"; }
+  void set_log_level(LogLevel to) override { level = to; }
   bool ready() const override { return is_ready; }
   bool draining() const override { return is_draining; }
   void drain() override { ++drains; }
@@ -47,6 +59,8 @@ class FakeSource final : public StatusSource {
   }
 
   DnsStatus names;
+  ReloadOutcome outcome;
+  LogLevel level = LogLevel::kInfo;
 };
 
 struct Asked {
@@ -58,7 +72,7 @@ struct Asked {
 class Admin : public testing::Test {
  protected:
   Asked ask(MemoryRequest request, std::string_view host = "localhost:9901") {
-    request.no_body = true;
+    request.no_body = request.body.empty();
     Asked out{std::make_unique<MemoryExchange>(std::move(request)), {}};
     out->mutable_head().authority = host;
     AdminHandler handler(source);
@@ -147,6 +161,63 @@ TEST_F(Admin, StatusTellsWhatRuns) {
   EXPECT_EQ(json["draining"], false);
   EXPECT_EQ(json["offload"]["refused"], 5);
   EXPECT_EQ(json["log"]["dropped"], 11);
+  EXPECT_EQ(json["log"]["level"], "info");
+  EXPECT_EQ(json["configuration"]["generation"], 3);
+  EXPECT_EQ(json["configuration"]["generations_in_use"], 2);
+  EXPECT_EQ(json["configuration"]["last_failure"], "a.toml:1:1: error: no");
+}
+
+TEST_F(Admin, ReloadTellsTheGenerationAndWarnings) {
+  source.outcome = {.generation = 7, .warnings = {{.message = "old", .text = "warning: old"}}};
+  const Asked a = ask({.method = Method::kPost, .target = "/reload"});
+  EXPECT_EQ(a->status(), 200);
+  EXPECT_EQ(a->field("Content-Type"), "application/json");
+  EXPECT_EQ(nlohmann::json::parse(a->body()), nlohmann::json::parse(R"({"generation": 7,
+      "warnings": [{"message": "old", "text": "warning: old"}]})"));
+}
+
+TEST_F(Admin, ReloadTellsEveryError) {
+  using Kind = ReloadOutcome::Kind;
+  for (const auto& [kind, status, code] : {std::tuple(Kind::kInvalid, 422, "config_invalid"),
+                                           std::tuple(Kind::kFailed, 422, "reload_failed"),
+                                           std::tuple(Kind::kRefused, 409, "reload_refused")}) {
+    source.outcome = {.kind = kind, .generation = 1, .errors = {}};
+    source.outcome.errors.assign(2000, {.source = "a.toml",
+                                        .line = 3,
+                                        .column = 11,
+                                        .message = std::string(100, 'x'),
+                                        .text = "a.toml:3:11: error: \xff"});
+    const Asked a = ask({.method = Method::kPost, .target = "/reload"});
+    EXPECT_EQ(a->status(), status);
+    EXPECT_EQ(a->field("Content-Type"), "application/problem+json");
+    const auto json = nlohmann::json::parse(a->body());
+    EXPECT_EQ(json["status"], status);
+    EXPECT_EQ(json["code"], code);
+    EXPECT_EQ(json["errors"].size(), 2000U) << "also beyond what fits into one answer";
+    EXPECT_EQ(json["errors"][0]["line"], 3);
+    EXPECT_EQ(json["errors"][0]["column"], 11);
+  }
+}
+
+TEST_F(Admin, TheConfigurationIsToml) {
+  const Asked a = get("/config");
+  EXPECT_EQ(a->field("Content-Type"), "application/toml");
+  EXPECT_EQ(a->body(), "[server]\n");
+}
+
+TEST_F(Admin, TheLogLevelComesInTheQueryOrTheBody) {
+  EXPECT_EQ(ask({.method = Method::kPost, .target = "/log-level?level=debug"})->status(), 200);
+  EXPECT_EQ(source.level, LogLevel::kDebug);
+  EXPECT_EQ(ask({.method = Method::kPost, .target = "/log-level", .body = {"wa", "rn"}})->status(),
+            200);
+  EXPECT_EQ(source.level, LogLevel::kWarn);
+  for (const char* bad : {"", "loud", "warning", "warnwarnwarnwarnwarn"})
+    EXPECT_EQ(ask({.method = Method::kPost, .target = "/log-level?level=" + std::string(bad)})
+                  .outcome.error()
+                  .errc,
+              Errc::kBadParameter)
+        << bad;
+  EXPECT_EQ(source.level, LogLevel::kWarn);
 }
 
 TEST_F(Admin, MetricsArePrometheusText) {
@@ -174,7 +245,7 @@ TEST_F(Admin, DrainIsAPost) {
 }
 
 TEST_F(Admin, ChecksPathsAndMethods) {
-  const Asked unknown = get("/config");
+  const Asked unknown = get("/nothing");
   ASSERT_FALSE(unknown.outcome);
   EXPECT_EQ(unknown.outcome.error().errc, Errc::kNotFound);
   const Asked post = ask({.method = Method::kPost, .target = "/status"});

@@ -162,6 +162,48 @@ TEST(AccessLog, IsReopenedAfterItWasMoved) {
   EXPECT_FALSE(contents(path + ".1").contains("/three"));
 }
 
+TEST(Change, TakesAnotherFileAndAnotherFormat) {
+  const TemporaryDirectory directory;
+  const std::string one = directory.file("one.log"), two = directory.file("two.log");
+  const auto logger = Logger::open({.access = Options::Access::kFile, .file = one}).value();
+  logger->access(record("/one"));
+  ASSERT_TRUE(logger->flush(kSoon));
+  auto change = Logger::prepare(
+      {.access = Options::Access::kFile, .file = two, .format = Format::kCombined});
+  ASSERT_TRUE(change);
+  logger->access(record("/still-one"));
+  ASSERT_TRUE(logger->flush(kSoon));
+  logger->change(std::move(*change));
+  logger->access(record("/two"));
+  ASSERT_TRUE(logger->flush(kSoon));
+  EXPECT_TRUE(contents(one).contains("/still-one"));
+  EXPECT_FALSE(contents(one).contains("/two"));
+  EXPECT_TRUE(contents(two).contains("\"GET /two ")) << contents(two);
+}
+
+TEST(Change, TheFileIsClosedWhenNothingGoesThere) {
+  const TemporaryDirectory directory;
+  const std::string path = directory.file("access.log");
+  const Pipe pipe;
+  const auto logger =
+      Logger::open({.access = Options::Access::kFile, .file = path, .stderr_fd = pipe.writer()})
+          .value();
+  logger->access(record("/last"));
+  logger->change(Logger::prepare({.access = Options::Access::kOff, .level = LogLevel::kError}).value());
+  EXPECT_FALSE(logger->access_on());
+  EXPECT_EQ(logger->level(), LogLevel::kError);
+  logger->access(record("/off"));
+  ASSERT_TRUE(logger->flush(kSoon));
+  EXPECT_TRUE(contents(path).contains("/last")) << "it was on its way";
+  EXPECT_FALSE(contents(path).contains("/off"));
+}
+
+TEST(Change, AFileThatCannotBeOpenedChangesNothing) {
+  const auto change = Logger::prepare({.access = Options::Access::kFile, .file = "/proc/none/x"});
+  ASSERT_FALSE(change);
+  EXPECT_TRUE(change.error().is(Errc::kIo));
+}
+
 TEST(AccessLog, KeepsEveryLineOfManyThreadsWhole) {
   const TemporaryDirectory directory;
   const std::string path = directory.file("access.log");

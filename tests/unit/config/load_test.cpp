@@ -46,6 +46,17 @@ TEST(Load, MissingFileIsOneClearError) {
             "no/such/file.toml: error: cannot be read: No such file or directory");
 }
 
+TEST(LoadAdmin, ErrorsElsewhereDoNotMatter) {
+  const auto none = [](const std::string&) -> std::optional<std::string> { return std::nullopt; };
+  const TemporaryFile file("nonsense = \"${UNSET}\"\n[admin]\nlisten = \"unix:/run/a.sock\"\n");
+  const auto admin = load_admin(file.path(), none);
+  ASSERT_TRUE(admin);
+  EXPECT_EQ(admin->listen->text(), "unix:/run/a.sock");
+  EXPECT_EQ(load_admin(TemporaryFile("").path(), none)->listen->text(), "127.0.0.1:9901");
+  EXPECT_FALSE(load_admin(TemporaryFile("[admin").path(), none));
+  EXPECT_FALSE(load_admin("no/such/file.toml", none));
+}
+
 TEST(Load, FolderIsOneClearError) {
   const Loaded loaded = load_file("/");
   ASSERT_EQ(loaded.errors.size(), 1U);

@@ -304,5 +304,52 @@ TEST_F(ConnectionsTest, CancelEndsTheDrainAtOnce) {
   });
 }
 
+TEST_F(ConnectionsTest, OneListenerGoesAndTheOtherStays) {
+  run([&]() -> Task<void> {
+    net::Listener one = bind(), two = bind();
+    const auto own = std::make_shared<ServerPipeline>(ConnectionLimits{}, make_router(),
+                                                      std::vector<std::unique_ptr<Middleware>>());
+    Connections connections(pipeline_, {});
+    const auto gone =
+        connections.listen({.fd = one.take(0), .address = one.address(), .pipeline = own});
+    connections.listen({.fd = two.take(0), .address = two.address()});
+    WireClient idle({.client = connect_to(one.address())});
+    WireClient busy({.client = connect_to(one.address())});
+    WireClient other({.client = connect_to(two.address())});
+    (void)co_await ask(idle);
+    (void)co_await ask(other);
+    EXPECT_TRUE(co_await busy.send(kGetWait));
+    while (handlers_.waiting == 0) (void)co_await WireClient::next_turn();
+    own->set_draining();
+    co_await connections.retire(gone, milliseconds(300));
+    EXPECT_EQ(connect_to(one.address()), -1);
+    const std::string last = co_await ask(idle);
+    EXPECT_NE(last.find("Connection: close\r\n"), std::string::npos) << last;
+    EXPECT_EQ(co_await busy.receive_all(), Ending::kClosed);
+    EXPECT_TRUE(busy.received().starts_with("HTTP/1.1 503 ")) << busy.received();
+    EXPECT_EQ((co_await ask(other)).find("Connection: close"), std::string::npos);
+    for (int turn = 0; turn < 1000 && connections.open() != 1; ++turn)
+      (void)co_await WireClient::next_turn();
+    EXPECT_EQ(connections.open(), 1u);
+    co_await end(connections);
+  });
+}
+
+TEST_F(ConnectionsTest, OptionsChangeForWhatIsAcceptedFromThenOn) {
+  run([&]() -> Task<void> {
+    net::Listener listener = bind();
+    Connections connections(pipeline_, {.connections_max = 1});
+    connections.listen({.fd = listener.take(0), .address = listener.address()});
+    WireClient first({.client = connect_to(listener.address())});
+    WireClient second({.client = connect_to(listener.address())});
+    EXPECT_TRUE((co_await ask(first)).ends_with("127.0.0.1 loopback at 127.0.0.1\n"));
+    connections.change(Connections::Options{
+        .connections_max = 2, .trusted_proxies = {net::Network::parse("127.0.0.0/8").value()}});
+    EXPECT_TRUE((co_await ask(second)).ends_with(" trusted at 127.0.0.1\n"));
+    EXPECT_TRUE((co_await ask(first)).ends_with("127.0.0.1 loopback at 127.0.0.1\n"));
+    co_await end(connections);
+  });
+}
+
 }  // namespace
 }  // namespace millrace::server

@@ -262,5 +262,62 @@ TEST_F(PipelineTest, Draining) {
   EXPECT_TRUE(pipeline_->draining());
 }
 
+/// Rules of one configuration that tells when nobody uses it.
+class Generation final : public RulesInUse {
+ public:
+  explicit Generation(Handler& everything)
+      : rules(ConnectionLimits{}, Router(), {}, &everything, this) {}
+  PipelineRules rules;
+  int left = 0;
+
+ private:
+  void unused() noexcept override { ++left; }
+};
+
+TEST_F(PipelineTest, AnExchangeEndsWithTheRulesThatItBeganWith) {
+  Told other;
+  Generation before(told_), after(other);
+  ServerPipeline pipeline(before.rules);
+  FakeExchange old_one, new_one;
+  EXPECT_EQ(&pipeline.begin(old_one), &told_);
+  pipeline.use(after.rules);
+  before.retire();
+  EXPECT_EQ(&pipeline.begin(new_one), &other);
+  EXPECT_EQ(&PipelineRules::of(old_one), &before.rules);
+  EXPECT_TRUE(before.in_use());
+  EXPECT_EQ(before.left, 0);
+  pipeline.end(old_one, fail(Errc::kInternal));
+  EXPECT_EQ(before.left, 1);
+  EXPECT_FALSE(before.in_use());
+  pipeline.end(new_one, fail(Errc::kInternal));
+  EXPECT_EQ(after.left, 0) << "it still serves";
+}
+
+TEST_F(PipelineTest, RulesThatNobodyUsesEndAtOnce) {
+  Generation before(told_), after(told_);
+  ServerPipeline pipeline(before.rules);
+  FakeExchange refused;
+  pipeline.refuse(refused, Errc::kBadHost);
+  pipeline.use(after.rules);
+  before.retire();
+  EXPECT_EQ(before.left, 1);
+}
+
+TEST_F(PipelineTest, AListenerThatGoesKeepsItsRules) {
+  Generation before(told_);
+  {
+    ServerPipeline pipeline(before.rules);
+    pipeline.keep_rules();
+    pipeline.keep_rules();
+    before.retire();
+    EXPECT_EQ(before.left, 0);
+    FakeExchange exchange;
+    EXPECT_EQ(&pipeline.begin(exchange), &told_);
+    pipeline.end(exchange, fail(Errc::kInternal));
+    EXPECT_EQ(before.left, 0);
+  }
+  EXPECT_EQ(before.left, 1);
+}
+
 }  // namespace
 }  // namespace millrace::server
