@@ -59,9 +59,9 @@ struct ReloadOutcome {
 struct ConfigurationStatus {
   std::string source;            ///< the file, "built-in defaults" or "command line"
   std::uint64_t generation = 1;  ///< 1 since the start, one more with each reload that was done
-  std::size_t in_use = 1;        ///< generations that exchanges still have, the current one included
+  std::size_t in_use = 1;  ///< generations that exchanges still have, the current one included
   std::chrono::steady_clock::time_point loaded;
-  std::uint64_t reloads = 0;         ///< that were done
+  std::uint64_t reloads = 0;  ///< that were done
   std::uint64_t reload_failures = 0;
   std::string last_failure;  ///< first error of the last reload; empty: it was done
 };

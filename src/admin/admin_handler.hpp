@@ -1,5 +1,5 @@
-// The admin address: GET /livez /readyz /metrics /status /config /dns, POST /reload /drain /log-level
-// /dns/flush.
+// The admin address: GET /livez /readyz /metrics /status /config /dns, POST /reload /drain
+// /log-level /dns/flush.
 //
 // It is for machines and people on this host, so it trusts nobody who comes by way of a browser:
 // a request whose Host is none of its own names is refused (DNS rebinding), and so is one that a

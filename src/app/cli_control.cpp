@@ -9,8 +9,7 @@
 namespace millrace::app {
 namespace {
 
-CLI::App* add(CLI::App& app, const std::string& name, const std::string& what,
-              ControlCommand& to) {
+CLI::App* add(CLI::App& app, const std::string& name, const std::string& what, ControlCommand& to) {
   CLI::App* command = app.add_subcommand(name, what);
   auto* config =
       command

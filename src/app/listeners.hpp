@@ -45,8 +45,8 @@ class Listeners {
   /// Closes those that no plan has used: their addresses.
   std::vector<std::string> close_unused();
 
-  /// Binds what is new. The error is one line for a person; nothing has changed then. A plan that is
-  /// dropped closes what it has bound.
+  /// Binds what is new. The error is one line for a person; nothing has changed then. A plan that
+  /// is dropped closes what it has bound.
   [[nodiscard]] std::expected<Plan, std::string> plan(const config::Config& config);
   /// What the threads were given counts from now on.
   void commit(Plan plan);

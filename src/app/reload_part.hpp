@@ -1,7 +1,7 @@
 // Something that lives as long as the process and follows its configuration through reloads.
 //
-// All parts prepare, each may refuse; then all commit, or all abandon. Between prepare and the other
-// two the io threads are asked, so turns pass.
+// All parts prepare, each may refuse; then all commit, or all abandon. Between prepare and the
+// other two the io threads are asked, so turns pass.
 //
 // Thread rule: the control thread. None of them blocks.
 #pragma once

@@ -23,6 +23,7 @@ Task<void> Reloader::run() {
     done_ = asked;
     finished_.set();
     finished_.reset();
+    co_await yield_now();  // who waited sees this one's outcome, not the next one's
   }
 }
 

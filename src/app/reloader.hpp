@@ -25,7 +25,8 @@ class Reloader {
     ++wanted_;
     wake_.set();
   }
-  /// Asks for one and waits for it, or for a later one. kRefused when the waiter's scope ends first.
+  /// Asks for one and waits for it, or for a later one. kRefused when the waiter's scope ends
+  /// first.
   [[nodiscard]] Task<ReloadOutcome> reload();
   /// Does what is asked for, until its scope is cancelled.
   [[nodiscard]] Task<void> run();

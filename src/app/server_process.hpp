@@ -1,5 +1,5 @@
-// The running server: io threads, the control thread, configurations that follow one another, and how
-// it all ends.
+// The running server: io threads, the control thread, configurations that follow one another, and
+// how it all ends.
 //
 // The calling thread becomes the control thread: signals and the admin address live there, so both
 // answer while the io threads are busy.

@@ -4,11 +4,28 @@
 #include "server/actions.hpp"
 
 #include <algorithm>
+#include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <stdexcept>
 
+#include <sys/stat.h>
+
 namespace millrace::app {
 namespace {
+
+/// Differs when the file does; 0 where there is none.
+std::uint64_t version_of(const std::filesystem::path& file) {
+  struct stat info{};
+  if (file.empty() || ::stat(file.c_str(), &info) != 0) return 0;
+  std::uint64_t version = 1;
+  for (const auto part :
+       {static_cast<std::uint64_t>(info.st_ino), static_cast<std::uint64_t>(info.st_size),
+        static_cast<std::uint64_t>(info.st_mtim.tv_sec),
+        static_cast<std::uint64_t>(info.st_mtim.tv_nsec)})
+    version = (version ^ part) * 0x9E3779B97F4A7C15;
+  return version;
+}
 
 client::OriginSpec to_origin(const config::Target& target, const config::UpstreamTls& tls) {
   client::OriginSpec spec;
@@ -21,7 +38,7 @@ client::OriginSpec to_origin(const config::Target& target, const config::Upstrea
   spec.host = target.host;
   spec.port = target.port;
   spec.tls_name = tls.server_name;
-  spec.tls_options = {.ca_file = tls.ca, .verify = tls.verify};
+  spec.tls_options = {.ca_file = tls.ca, .ca_version = version_of(tls.ca), .verify = tls.verify};
   return spec;
 }
 
@@ -37,6 +54,7 @@ client::UrlFetcher::Options to_fetcher_options(const config::Fetch& fetch, Fetch
   client::UrlFetcher::Options options;
   options.redirects_max = fetch.redirects_max;
   options.tls.ca_file = fetch.tls.ca;
+  options.tls.ca_version = version_of(fetch.tls.ca);
   options.timeouts = to_timeouts(fetch.timeout);
   options.total = or_never(fetch.timeout.total);
   options.allow_host = to_host_judge(fetch.allow_hosts);

@@ -109,8 +109,8 @@ std::expected<std::shared_ptr<TlsListeners::Set>, std::string> TlsListeners::pre
     const std::vector<config::TlsListener>& listeners) const {
   auto set = std::make_shared<Set>();
   for (const config::TlsListener& config : listeners) {
-    Listener& listener = *set->listeners.emplace_back(
-        std::make_unique<Listener>(set->listeners.size(), config));
+    Listener& listener =
+        *set->listeners.emplace_back(std::make_unique<Listener>(set->listeners.size(), config));
     if (!config.key_log.empty()) listener.key_log = open_key_log(config.key_log);
     if (!config.key_log.empty() && listener.key_log == nullptr) {
       auto opened = net::KeyLog::open(config.key_log);
@@ -127,8 +127,7 @@ std::expected<std::shared_ptr<TlsListeners::Set>, std::string> TlsListeners::pre
 
 std::vector<net::TlsServer> TlsListeners::take(Set& set, unsigned thread) {
   Servers servers;
-  for (const auto& listener : set.listeners)
-    servers.push_back(std::move(listener->first[thread]));
+  for (const auto& listener : set.listeners) servers.push_back(std::move(listener->first[thread]));
   return servers;
 }
 

@@ -2,8 +2,8 @@
 //
 // Every io thread has a TlsServer of its own for each listener. They are made here, on the control
 // thread, from the files as they are then, and handed over whole: new handshakes use the new one,
-// connections that are open keep the old. A file that is no good keeps the old ones in place. Ticket
-// keys live as long as the process.
+// connections that are open keep the old. A file that is no good keeps the old ones in place.
+// Ticket keys live as long as the process.
 //
 // Thread rule: the control thread.
 #pragma once

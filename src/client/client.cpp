@@ -104,6 +104,23 @@ void Client::forget(Origin& origin) noexcept {
   origins_.erase(origin.spec());
 }
 
+std::expected<net::TlsClient*, std::string> Client::context(const net::TlsClient::Options& wanted) {
+  const auto known = std::ranges::find(tls_, wanted, &decltype(tls_)::value_type::first);
+  if (known != tls_.end()) return known->second.get();
+  auto made = net::TlsClient::make(wanted);
+  if (!made) return std::unexpected(made.error());
+  if (tls_.size() >= options_.contexts_max) drop_unused_contexts();
+  tls_.emplace_back(wanted, std::make_unique<net::TlsClient>(std::move(*made)));
+  return tls_.back().second.get();
+}
+
+void Client::drop_unused_contexts() {
+  std::erase_if(tls_, [this](const auto& context) {
+    return std::ranges::none_of(
+        origins_, [&](const auto& o) { return o.second->tls() == context.second.get(); });
+  });
+}
+
 std::expected<OriginPtr, std::string> Client::origin(const OriginSpec& spec) {
   if (const auto known = origins_.find(spec); known != origins_.end())
     return OriginPtr(known->second.get());
@@ -111,15 +128,9 @@ std::expected<OriginPtr, std::string> Client::origin(const OriginSpec& spec) {
   if (spec.tls || (spec.proxy && spec.proxy->tls)) {
     net::TlsClient::Options wanted = spec.tls_options;
     wanted.alpn = spec.tls ? alpn_of(spec.http) : net::TlsClient::Options::Alpn::kHttp1;
-    const auto made = std::ranges::find(tls_, wanted, &decltype(tls_)::value_type::first);
-    if (made != tls_.end()) {
-      tls = made->second.get();
-    } else {
-      auto context = net::TlsClient::make(wanted);
-      if (!context) return std::unexpected(context.error());
-      tls_.emplace_back(wanted, std::make_unique<net::TlsClient>(std::move(*context)));
-      tls = tls_.back().second.get();
-    }
+    const auto made = context(wanted);
+    if (!made) return std::unexpected(made.error());
+    tls = *made;
   }
   auto& slot = origins_[spec];
   slot.reset(new Origin(*this, spec, tls, options_.exchanges_per_origin_max));

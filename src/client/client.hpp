@@ -53,6 +53,8 @@ class Client {
     std::size_t connections_max = 4096;
     /// Origins of which facts are kept without a connection.
     std::size_t facts_max = 1024;
+    /// TLS contexts; over that, those that no origin has are dropped.
+    std::size_t contexts_max = 32;
     /// For guarded origins. Not owned; must outlive the client. nullptr: a guard without
     /// exceptions.
     const net::AddressGuard* guard = nullptr;
@@ -125,6 +127,9 @@ class Client {
                                     const Error& error, bool unsent, unsigned resends);
   [[nodiscard]] const net::AddressGuard* guard_of(const Origin& origin) const noexcept;
   void forget(Origin& origin) noexcept;
+  [[nodiscard]] std::expected<net::TlsClient*, std::string> context(
+      const net::TlsClient::Options& wanted);
+  void drop_unused_contexts();
 
   net::Resolver& resolver_;
   Options options_;

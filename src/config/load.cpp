@@ -48,8 +48,7 @@ std::expected<std::string, Diagnostic> read_file(const std::filesystem::path& pa
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (file.bad()) return error_of(std::string("cannot be read: ") + std::strerror(errno));
   text.resize(static_cast<std::size_t>(file.gcount()));
-  if (text.size() > kFileBytesMax)
-    return error_of("is larger than " + format_size(kFileBytesMax));
+  if (text.size() > kFileBytesMax) return error_of("is larger than " + format_size(kFileBytesMax));
   return text;
 }
 
@@ -101,7 +100,8 @@ std::expected<Admin, Diagnostic> load_admin(const std::filesystem::path& path,
   auto root = parse_toml(*text);
   if (!root) {
     const SyntaxError& error = root.error();
-    return std::unexpected(Diagnostic{path.string(), error.at.line, error.at.column, error.message});
+    return std::unexpected(
+        Diagnostic{path.string(), error.at.line, error.at.column, error.message});
   }
   Reader reader(source_names(path.string(), {}), folder_of(path));
   substitute_all(reader, *root, environment);

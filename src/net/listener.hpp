@@ -24,8 +24,8 @@ class Listener {
   /// `threads` >= 1 sockets on `address`. The error is one line for a person: what and why.
   [[nodiscard]] static std::expected<Listener, std::string> bind(const SocketAddress& address,
                                                                  unsigned threads);
-  /// A socket that listens already and that others may have open too (LISTEN_FDS): its descriptor is
-  /// duplicated, its file stays. Takes over `fd`. The error is one line for a person.
+  /// A socket that listens already and that others may have open too (LISTEN_FDS): its descriptor
+  /// is duplicated, its file stays. Takes over `fd`. The error is one line for a person.
   [[nodiscard]] static std::expected<Listener, std::string> adopt(int fd,
                                                                   const SocketAddress& address,
                                                                   unsigned threads);

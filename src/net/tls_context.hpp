@@ -32,6 +32,8 @@ class TlsClient {
   struct Options {
     /// PEM file of the certificate authorities to trust; empty: the system's.
     std::string ca_file;
+    /// Another number means other contents of that file: it is read again.
+    std::uint64_t ca_version = 0;
     /// Off: encrypted, but with anybody. Only where the operator says so.
     bool verify = true;
     /// What is offered by ALPN (RFC 7301).

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -316,6 +317,30 @@ class Changes(ReloadTest):
         self.assertEqual(subject(), "old")
         self.reload(secure(new))
         self.assertEqual({subject() for _ in range(4)}, {"new"})
+
+    def test_authorities_of_an_upstream_are_read_again(self):
+        right = self.enterContext(pki.Authority())
+        wrong = self.enterContext(pki.Authority())
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        identity = right.issue(names="localhost")
+        context.load_cert_chain(identity.certificate, identity.key)
+
+        def serve_tls(connection):
+            connection.socket = context.wrap_socket(connection.socket, server_side=True)
+            connection.read_request()
+            connection.send(peers.HELLO)
+
+        backend = self.enterContext(peers.Backend(on_connection=serve_tls))
+        directory = self.enterContext(harness.tempfile.TemporaryDirectory())
+        path = os.path.join(directory, "ca.pem")
+        shutil.copy(wrong.certificate, path)
+        config = (forward("/*", f"https://localhost:{backend.port}")
+                  + f'tls = {{ ca = "{path}" }}\n')
+        self.serve(config)
+        self.assertEqual(harness.get(self.server.url + "/").status, 502)
+        shutil.copy(right.certificate, path)
+        self.reload(config)
+        self.assertEqual(self.body(), "hello")
 
     def test_the_guard_knows_new_listeners(self):
         networks = '[fetch]\nallow_networks = ["127.0.0.0/8"]\n'

@@ -18,7 +18,9 @@ class ReloaderTest : public testing::Test {
     --running;
     co_return ReloadOutcome{.generation = begun};
   }
-  Task<void> ask(std::uint64_t& generation) { generation = (co_await reloader.reload()).generation; }
+  Task<void> ask(std::uint64_t& generation) {
+    generation = (co_await reloader.reload()).generation;
+  }
   static Task<void> turns() {
     for (int i = 0; i < 10; ++i) co_await yield_now();
   }

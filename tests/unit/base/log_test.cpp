@@ -168,8 +168,8 @@ TEST(Change, TakesAnotherFileAndAnotherFormat) {
   const auto logger = Logger::open({.access = Options::Access::kFile, .file = one}).value();
   logger->access(record("/one"));
   ASSERT_TRUE(logger->flush(kSoon));
-  auto change = Logger::prepare(
-      {.access = Options::Access::kFile, .file = two, .format = Format::kCombined});
+  auto change =
+      Logger::prepare({.access = Options::Access::kFile, .file = two, .format = Format::kCombined});
   ASSERT_TRUE(change);
   logger->access(record("/still-one"));
   ASSERT_TRUE(logger->flush(kSoon));
@@ -189,7 +189,8 @@ TEST(Change, TheFileIsClosedWhenNothingGoesThere) {
       Logger::open({.access = Options::Access::kFile, .file = path, .stderr_fd = pipe.writer()})
           .value();
   logger->access(record("/last"));
-  logger->change(Logger::prepare({.access = Options::Access::kOff, .level = LogLevel::kError}).value());
+  logger->change(
+      Logger::prepare({.access = Options::Access::kOff, .level = LogLevel::kError}).value());
   EXPECT_FALSE(logger->access_on());
   EXPECT_EQ(logger->level(), LogLevel::kError);
   logger->access(record("/off"));
