@@ -61,7 +61,7 @@ std::expected<config::Address, std::string> admin_of(const ControlCommand& comma
   if (file.empty()) return *config::Admin().listen;
   const auto admin = config::load_admin(file);
   if (!admin) return std::unexpected(admin.error().text());
-  if (!admin->listen) return std::unexpected(file + ": admin.listen is \"off\"");
+  if (!admin->listen) return std::unexpected(file + ": admin.listen is \"none\"");
   return *admin->listen;
 }
 
