@@ -18,7 +18,8 @@ namespace millrace::app {
 [[nodiscard]] client::Timeouts to_timeouts(const config::Timeouts& t);
 
 /// What all io threads share of each upstream, by its name. Outlives the threads' stacks.
-using UpstreamLimitsMap = std::map<std::string, std::shared_ptr<proxy::UpstreamLimits>, std::less<>>;
+using UpstreamLimitsMap =
+    std::map<std::string, std::shared_ptr<proxy::UpstreamLimits>, std::less<>>;
 /// Those of `before` (nullptr: none) go on counting where they are still what is wanted.
 [[nodiscard]] std::shared_ptr<const UpstreamLimitsMap> make_upstream_limits(
     const config::Config& config, const UpstreamLimitsMap* before);

@@ -98,9 +98,11 @@ ServerProcess::Outcome ServerProcess::start_threads() {
   std::vector<Outcome> outcomes(threads_);
   io_->on_each([&](IoThread& io) {
     const std::size_t i = io.index();
-    servers_[i] = std::make_unique<ThreadServer>(ThreadServer::Shared{
-        .offload = *offload_, .log = *log_, .targets = targets_, .thread = io.index(),
-        .threads = threads_});
+    servers_[i] = std::make_unique<ThreadServer>(ThreadServer::Shared{.offload = *offload_,
+                                                                      .log = *log_,
+                                                                      .targets = targets_,
+                                                                      .thread = io.index(),
+                                                                      .threads = threads_});
     outcomes[i] = servers_[i]->prepare(config_, upstream_limits_);
   });
   for (const Outcome& outcome : outcomes)

@@ -160,8 +160,11 @@ std::shared_ptr<ServerProcess::Surroundings> ServerProcess::surroundings(
     with.guard = guard;
     with.tls = TlsListeners::take(tls, i);
     for (Listeners::Bound& l : plan)
-      with.listeners.push_back(
-          {l.number, l.listener ? l.listener->take(i) : -1, l.address, l.role});
+      with.listeners.push_back({.number = l.number,
+                                .fd = l.listener ? l.listener->take(i) : -1,
+                                .address = l.address,
+                                .shared = l.listener && l.listener->is_shared(),
+                                .role = l.role});
   }
   return out;
 }

@@ -95,6 +95,7 @@ void ThreadServer::follow(const Listener& listener) {
   server::ListenerShare share = share_of(listener.role, pipeline);
   share.fd = listener.fd;
   share.address = listener.address;
+  share.shared = listener.shared;
   const auto id = connections_.listen(std::move(share));
   open_.push_back({listener.number, listener.role, std::move(pipeline), id});
 }

@@ -40,6 +40,7 @@ class ThreadServer final : TurnHook {
     std::uint64_t number = 0;  ///< of the process, the same for as long as it is bound
     int fd = -1;               ///< owned by whoever commits; -1: it is open here already
     net::SocketAddress address;
+    bool shared = false;  ///< others have the socket open
     ListenerRole role;
   };
   /// What comes with a configuration and is not in it.

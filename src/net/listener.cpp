@@ -84,14 +84,14 @@ bool is_socket_file(const std::string& path) noexcept {
 Listener::Listener(Listener&& other) noexcept
     : address_(other.address_),
       descriptors_(std::exchange(other.descriptors_, {})),
-      owns_file_(other.owns_file_) {}
+      shared_(other.shared_) {}
 
 Listener& Listener::operator=(Listener&& other) noexcept {
   if (this == &other) return *this;
   close();
   address_ = other.address_;
   descriptors_ = std::exchange(other.descriptors_, {});
-  owns_file_ = other.owns_file_;
+  shared_ = other.shared_;
   return *this;
 }
 
@@ -103,7 +103,7 @@ void Listener::close() noexcept {
   if (descriptors_.empty()) return;
   for (const int fd : descriptors_)
     if (fd >= 0) ::close(fd);
-  if (address_.is_unix() && owns_file_) ::unlink(std::string(address_.path()).c_str());
+  if (address_.is_unix() && !shared_) ::unlink(std::string(address_.path()).c_str());
   descriptors_.clear();
 }
 
@@ -115,7 +115,7 @@ std::expected<Listener, std::string> Listener::adopt(int taken, const SocketAddr
                                                      unsigned threads) {
   OwnedFd fd(taken);
   Listener listener(address);
-  listener.owns_file_ = false;
+  listener.shared_ = true;
   if (!address.is_unix()) set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
   for (unsigned i = 1; i < threads; ++i) {
     OwnedFd copy(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));

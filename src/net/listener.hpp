@@ -36,6 +36,8 @@ class Listener {
 
   /// With the port that was given.
   [[nodiscard]] const SocketAddress& address() const noexcept { return address_; }
+  /// Others have the socket open: what is done to it, and not to a descriptor, is done to theirs.
+  [[nodiscard]] bool is_shared() const noexcept { return shared_; }
   /// The descriptor of thread `i`; the caller owns it from then on.
   [[nodiscard]] int take(std::size_t i) noexcept;
 
@@ -44,7 +46,7 @@ class Listener {
   void close() noexcept;
   SocketAddress address_;
   std::vector<int> descriptors_;
-  bool owns_file_ = true;
+  bool shared_ = false;
 };
 
 /// From now on the kernel drops what arrives for new TCP connections, without a reset, and refuses

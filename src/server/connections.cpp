@@ -58,6 +58,7 @@ void Connections::change(ListenerId id, ListenerShare share) {
   ListenerShare& current = find(id).share;
   share.fd = current.fd;
   share.address = current.address;
+  share.shared = current.shared;
   current = std::move(share);
 }
 
@@ -140,6 +141,7 @@ Task<void> Connections::accept_loop(Listening& listening) {
       co_await yield_now();
     }
   }
+  if (listening.share.shared) co_return;
   net::stop_new_connections(address, socket.fd());
   Scope last_ones;
   co_await shielded(last_ones, accept_queued(socket, listening));

@@ -30,6 +30,8 @@ namespace millrace::server {
 struct ListenerShare {
   int fd = -1;  ///< owned by whoever it is given to
   net::SocketAddress address;
+  /// Others have the socket open: at the end it is left as it is, with what waits in its queue.
+  bool shared = false;
   std::shared_ptr<net::TlsServer> tls;                  ///< null: cleartext
   std::chrono::milliseconds handshake_timeout{10'000};  ///< of TLS
   /// Serves this listener's connections; null: the one that Connections was made with.

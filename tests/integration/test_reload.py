@@ -523,15 +523,16 @@ class ServiceManager(ReloadTest):
             script = ("exec 3<&%d 4<&%d; LISTEN_PID=$$ LISTEN_FDS=2 exec \"$@\""
                       % (tcp.fileno(), unix.fileno()))
             command = ["bash", "-c", script, "bash", harness.BINARY, "serve", "-c", config]
-            with harness.Process(command, "millrace",
-                                 pass_fds=[tcp.fileno(), unix.fileno()]) as server:
-                harness.wait_until(lambda: any('"ready"' in line for line in server.log))
-                self.assertEqual(self.body(address=tcp_address), "passed")
-                with socket.socket(socket.AF_UNIX) as client:
-                    client.connect(path)
-                    client.sendall(b"GET / HTTP/1.0\r\n\r\n")
-                    self.assertIn(b"passed", client.makefile("rb").read())
-                self.assertEqual(server.terminate(), 0, server.tail())
+            for _ in range(2):  # they are as good for the next one
+                with harness.Process(command, "millrace",
+                                     pass_fds=[tcp.fileno(), unix.fileno()]) as server:
+                    harness.wait_until(lambda: any('"ready"' in line for line in server.log))
+                    self.assertEqual(self.body(address=tcp_address), "passed")
+                    with socket.socket(socket.AF_UNIX) as client:
+                        client.connect(path)
+                        client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                        self.assertIn(b"passed", client.makefile("rb").read())
+                    self.assertEqual(server.terminate(), 0, server.tail())
             self.assertTrue(os.path.exists(path), "the file is the manager's")
 
 
