@@ -118,6 +118,7 @@ Task<ServerProcess::Outcome> ServerProcess::commit_thread(std::size_t thread,
 
 void ServerProcess::abandon() {
   for (ReloadPart* part : parts_) part->abandon();
+  targets_.retain([this](const std::string& name) { return config_->upstreams.contains(name); });
   // Behind what they may still be busy preparing.
   for (std::size_t i = 0; i < io_->size(); ++i)
     (*io_)[i].post([this, i] { servers_[i]->abandon(); });

@@ -175,6 +175,29 @@ class UnderLoad(ReloadTest):
         if not harness.SANITIZED:
             self.assertLess(memory[1] - memory[0], 2 * MIB)
 
+    def test_so_many_configurations_live_and_not_one_more(self):
+        limit = 256
+        config = ('[[route]]\nmatch = { path = "/*" }\nendpoint = "tools"\n'
+                  + listen("127.0.0.1:0", more="threads = 1"))
+        self.serve(config)
+        held = []
+        for _ in range(limit - 1):
+            held.append(self.enterContext(self.server.client()))
+            held[-1].send("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                          "1\r\nx\r\n")
+            held[-1].receive_until(b"x\r\n")
+            self.reload()
+        self.assertEqual(self.in_use(), limit)
+        answer = self.reload(status=422)
+        self.assertIn(f"{limit} configurations are still in use", answer["errors"][0]["text"])
+        held[7].send("0\r\n\r\n")
+        held[7].receive_until(b"0\r\n\r\n")
+        harness.wait_until(lambda: self.in_use() == limit - 1, what="the end of one of them")
+        self.reload()
+        for client in held:
+            client.close()
+        harness.wait_until(lambda: self.in_use() == 1, what="the end of all of them")
+
     def test_signals_during_a_reload_are_not_lost(self):
         self.serve(respond("/*", "before"))
         for number in range(20):
