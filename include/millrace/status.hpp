@@ -6,6 +6,7 @@
 
 #include "base/error.hpp"
 #include "millrace/dns_status.hpp"
+#include "millrace/upstream_status.hpp"
 #include "runtime/task.hpp"
 
 #include <chrono>
@@ -111,6 +112,10 @@ class StatusSource {
   [[nodiscard]] virtual Task<DnsStatus> dns() = 0;
   /// Every io thread forgets the names it knows. How many have.
   [[nodiscard]] virtual Task<unsigned> flush_dns() = 0;
+  [[nodiscard]] virtual std::vector<UpstreamStatus> upstreams() const = 0;
+  /// No new requests for that target, or again. False: there is none of these names.
+  [[nodiscard]] virtual bool set_target_drained(std::string_view upstream, std::string_view target,
+                                                bool drained) = 0;
 };
 
 }  // namespace millrace

@@ -19,6 +19,7 @@ constexpr std::string_view kJson = "application/json";
 constexpr std::string_view kToml = "application/toml";
 /// More is no level.
 constexpr std::size_t kLevelBytesMax = 16;
+constexpr std::string_view kUpstreamActions = "/upstreams/";
 
 void respond(Exchange& exchange, int status, std::string_view type, std::string_view body) {
   http::ResponseHead head;
@@ -76,7 +77,7 @@ bool comes_from_another_site(const http::Fields& fields) noexcept {
 }  // namespace
 
 std::span<const AdminHandler::Page> AdminHandler::pages() noexcept {
-  static constexpr std::array<Page, 10> kPages{{
+  static constexpr std::array<Page, 11> kPages{{
       {"/livez", Method::kGet, &AdminHandler::livez},
       {"/readyz", Method::kGet, &AdminHandler::readyz},
       {"/metrics", Method::kGet, &AdminHandler::metrics},
@@ -87,6 +88,7 @@ std::span<const AdminHandler::Page> AdminHandler::pages() noexcept {
       {"/log-level", Method::kPost, nullptr, &AdminHandler::log_level},
       {"/dns", Method::kGet, nullptr, &AdminHandler::dns},
       {"/dns/flush", Method::kPost, nullptr, &AdminHandler::flush_dns},
+      {"/upstreams", Method::kGet, nullptr, &AdminHandler::upstreams},
   }};
   return kPages;
 }
@@ -115,9 +117,12 @@ Task<Result<void>> AdminHandler::handle(Exchange& exchange) {
       (this->*page.answer)(exchange);
     co_return Result<void>{};
   }
+  if (request.path.starts_with(kUpstreamActions))
+    co_return change_target(exchange, request.path.substr(kUpstreamActions.size()));
   exchange.detail =
-      "The admin address has /livez, /readyz, /metrics, /status, /config, /dns, POST /reload, POST "
-      "/drain, POST /log-level and POST /dns/flush.";
+      "The admin address has /livez, /readyz, /metrics, /status, /config, /dns, /upstreams, POST "
+      "/reload, POST /drain, POST /log-level, POST /dns/flush and POST /upstreams/NAME/drain and "
+      "/enable?target=TARGET.";
   co_return fail(Errc::kNotFound);
 }
 
@@ -184,6 +189,44 @@ Task<Result<void>> AdminHandler::flush_dns(Exchange& exchange) {
   const unsigned threads = co_await source_.flush_dns();
   respond(exchange, 200, kPlainText, "flushed on " + std::to_string(threads) + " threads\n");
   co_return Result<void>{};
+}
+
+Task<Result<void>> AdminHandler::upstreams(Exchange& exchange) {
+  const std::string body = upstreams_json(source_.upstreams());
+  http::ResponseHead head;
+  head.status = 200;
+  head.fields.add(FieldId::kContentType, kJson);
+  head.fields.add(FieldId::kCacheControl, "no-store");
+  co_return co_await exchange.send(head, body);
+}
+
+Result<void> AdminHandler::change_target(Exchange& exchange, std::string_view words) {
+  exchange.route_name = "/upstreams/{name}/{action}";
+  const std::size_t slash = words.find('/');
+  const std::string_view name = words.substr(0, slash);
+  const std::string_view action =
+      slash == std::string_view::npos ? std::string_view() : words.substr(slash + 1);
+  if (action != "drain" && action != "enable") {
+    exchange.detail = "An upstream has /drain?target=TARGET and /enable?target=TARGET.";
+    return fail(Errc::kNotFound);
+  }
+  if (exchange.request.method != Method::kPost) {
+    refuse_method(exchange, "POST, OPTIONS");
+    return {};
+  }
+  const Result<http::Query> query = http::Query::parse(exchange.request.query);
+  if (!query) return fail(query.error());
+  const Result<std::string_view> target = query->required("target");
+  if (!target) {
+    exchange.detail = "Which target? They are listed at /upstreams: ?target=127.0.0.1:8000";
+    return fail(target.error());
+  }
+  if (!source_.set_target_drained(name, *target, action == "drain")) {
+    exchange.detail = "There is no such target; /upstreams lists them.";
+    return fail(Errc::kNotFound);
+  }
+  respond(exchange, 200, kPlainText, action == "drain" ? "draining\n" : "enabled\n");
+  return {};
 }
 
 }  // namespace millrace::admin

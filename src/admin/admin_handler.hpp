@@ -1,5 +1,6 @@
-// The admin address: GET /livez /readyz /metrics /status /config /dns, POST /reload /drain
-// /log-level /dns/flush.
+// The admin address: GET /livez /readyz /metrics /status /config /dns /upstreams, POST /reload
+// /drain /log-level /dns/flush, /upstreams/NAME/drain?target=TARGET and
+// /upstreams/NAME/enable?target=TARGET.
 //
 // It is for machines and people on this host, so it trusts nobody who comes by way of a browser:
 // a request whose Host is none of its own names is refused (DNS rebinding), and so is one that a
@@ -43,6 +44,9 @@ class AdminHandler final : public Handler {
   [[nodiscard]] Task<Result<void>> log_level(Exchange& exchange);
   [[nodiscard]] Task<Result<void>> dns(Exchange& exchange);
   [[nodiscard]] Task<Result<void>> flush_dns(Exchange& exchange);
+  [[nodiscard]] Task<Result<void>> upstreams(Exchange& exchange);
+  /// `words`: "NAME/drain" or "NAME/enable".
+  [[nodiscard]] Result<void> change_target(Exchange& exchange, std::string_view words);
 
   StatusSource& source_;
   std::string body_;  ///< of the answer that is being made; kept for its memory
@@ -67,6 +71,10 @@ class AdminHandler final : public Handler {
 [[nodiscard]] std::string dns_json(const DnsStatus& status);
 /// Of the queues in front of upstreams, as Prometheus text; a part of /metrics.
 [[nodiscard]] std::string queue_metrics(const StatusSource& source);
+/// The body of /upstreams.
+[[nodiscard]] std::string upstreams_json(std::span<const UpstreamStatus> upstreams);
+/// What /metrics says of upstreams and their targets; empty: there are none.
+[[nodiscard]] std::string upstream_metrics(std::span<const UpstreamStatus> upstreams);
 /// The body of /metrics.
 [[nodiscard]] std::string metrics_text(const StatusSource& source);
 

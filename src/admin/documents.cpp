@@ -171,7 +171,8 @@ std::string metrics_text(const StatusSource& source) {
   };
   const auto process = millrace::metrics::process_samples();
   samples.insert(samples.end(), process.begin(), process.end());
-  return millrace::metrics::render(samples) + queue_metrics(source);
+  return millrace::metrics::render(samples) + queue_metrics(source) +
+         upstream_metrics(source.upstreams());
 }
 
 }  // namespace millrace::admin

@@ -4,6 +4,8 @@
 #include "app/dns_inspector.hpp"
 #include "app/service_manager.hpp"
 #include "app/signals.hpp"
+#include "app/upstream_inspector.hpp"
+#include "app/upstream_options.hpp"
 #include "app/version.hpp"
 
 #include <cstring>
@@ -244,6 +246,16 @@ Task<unsigned> ServerProcess::flush_dns() {
   return app::flush_dns(*io_, control_, [this](std::size_t thread) { return resolver_of(thread); });
 }
 
+std::vector<UpstreamStatus> ServerProcess::upstreams() const {
+  return upstream_status(targets_);
+}
+
+bool ServerProcess::set_target_drained(std::string_view upstream, std::string_view target,
+                                       bool drained) {
+  const auto state = targets_.find(upstream);
+  return state != nullptr && state->set_drained(target, drained, Clock::now());
+}
+
 void ServerProcess::on_signal(int signal) {
   if (signal == SIGUSR1) return reopen_log();
   if (signal == SIGHUP) return reloader_.request();
@@ -275,6 +287,7 @@ Task<void> ServerProcess::drain_thread(ThreadServer& server, std::chrono::millis
   server.set_draining();
   co_await server.connections().stop_accepting();
   co_await server.connections().finish(limit);
+  co_await server.stop_keepers();
   control_.post([this] { thread_drained(); });
 }
 

@@ -27,6 +27,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace millrace::app {
@@ -108,6 +109,9 @@ class ServerProcess final : StatusSource {
   void set_log_level(LogLevel level) override;
   [[nodiscard]] Task<DnsStatus> dns() override;
   [[nodiscard]] Task<unsigned> flush_dns() override;
+  [[nodiscard]] std::vector<UpstreamStatus> upstreams() const override;
+  [[nodiscard]] bool set_target_drained(std::string_view upstream, std::string_view target,
+                                        bool drained) override;
   /// On that io thread; nullptr when it is going.
   [[nodiscard]] net::Resolver* resolver_of(std::size_t thread) noexcept;
 

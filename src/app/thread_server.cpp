@@ -1,5 +1,6 @@
 #include "app/thread_server.hpp"
 
+#include "app/upstream_options.hpp"
 #include "runtime/task_group.hpp"
 
 #include <algorithm>
@@ -81,7 +82,21 @@ Task<void> ThreadServer::commit(Surroundings with) {
   });
   for (const Listener& listener : with.listeners) follow(listener);
   if (before != nullptr) before->retire();
+  co_await change_keepers();
   co_await closing.join();
+}
+
+Task<void> ThreadServer::change_keepers() {
+  if (shared_.thread != 0) co_return;
+  co_await stop_keepers();
+  keepers_ = std::make_unique<proxy::UpstreamKeepers>(resolver_);
+  for (const auto& [name, upstream] : current().config().upstreams)
+    keepers_->keep(shared_.targets.upstream(name),
+                   {.sources = to_sources(upstream), .health = to_health(upstream.health)});
+}
+
+Task<void> ThreadServer::stop_keepers() {
+  if (keepers_ != nullptr) co_await keepers_->stop();
 }
 
 void ThreadServer::follow(const Listener& listener) {

@@ -13,6 +13,7 @@
 #include "net/address_guard.hpp"
 #include "net/resolver.hpp"
 #include "net/tls_server.hpp"
+#include "proxy/upstream_keeper.hpp"
 #include "runtime/io_thread.hpp"
 #include "server/connections.hpp"
 #include "server/pipeline.hpp"
@@ -69,6 +70,8 @@ class ThreadServer final : TurnHook {
   void set_tls(std::size_t index, net::TlsServer server);
   /// Of every listener's answers: `Connection: close` from now on.
   void set_draining() noexcept;
+  /// Checks and followed names of upstreams; on the thread that has them, and nothing on others.
+  [[nodiscard]] Task<void> stop_keepers();
   [[nodiscard]] net::Resolver& resolver() noexcept { return resolver_; }
   [[nodiscard]] server::Connections& connections() noexcept { return connections_; }
   /// Configurations that exchanges still have, the current one included.
@@ -88,6 +91,7 @@ class ThreadServer final : TurnHook {
   [[nodiscard]] ThreadStack& current() noexcept { return *stacks_.back(); }
   void swap_stacks();
   void follow(const Listener& listener);
+  [[nodiscard]] Task<void> change_keepers();
   [[nodiscard]] server::ListenerShare share_of(const ListenerRole& role,
                                                std::shared_ptr<server::ServerPipeline> pipeline);
 
@@ -100,6 +104,7 @@ class ThreadServer final : TurnHook {
   std::vector<std::shared_ptr<net::TlsServer>> tls_;
   std::vector<Open> open_;
   server::Connections connections_;
+  std::unique_ptr<proxy::UpstreamKeepers> keepers_;  // on the first thread
 };
 
 }  // namespace millrace::app

@@ -1,5 +1,6 @@
 #include "app/thread_stack.hpp"
 
+#include "app/upstream_options.hpp"
 #include "middleware/table.hpp"
 #include "server/actions.hpp"
 
@@ -7,40 +8,11 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <stdexcept>
-
-#include <sys/stat.h>
 
 namespace millrace::app {
 namespace {
-
-/// Differs when the file does; 0 where there is none.
-std::uint64_t version_of(const std::filesystem::path& file) {
-  struct stat info{};
-  if (file.empty() || ::stat(file.c_str(), &info) != 0) return 0;
-  std::uint64_t version = 1;
-  for (const auto part :
-       {static_cast<std::uint64_t>(info.st_ino), static_cast<std::uint64_t>(info.st_size),
-        static_cast<std::uint64_t>(info.st_mtim.tv_sec),
-        static_cast<std::uint64_t>(info.st_mtim.tv_nsec)})
-    version = (version ^ part) * 0x9E3779B97F4A7C15;
-  return version;
-}
-
-client::OriginSpec to_origin(const config::Target& target, const config::UpstreamTls& tls) {
-  client::OriginSpec spec;
-  if (target.kind == config::Target::Kind::kUnix) {
-    spec.unix_path = target.host;
-    return spec;
-  }
-  spec.tls = target.tls;
-  spec.http = target.h2c ? client::HttpChoice::kHttp2 : client::HttpChoice::kHttp1;
-  spec.host = target.host;
-  spec.port = target.port;
-  spec.tls_name = tls.server_name;
-  spec.tls_options = {.ca_file = tls.ca, .ca_version = version_of(tls.ca), .verify = tls.verify};
-  return spec;
-}
 
 std::function<bool(std::string_view)> to_host_judge(
     const std::vector<config::HostPattern>& patterns) {
@@ -54,7 +26,7 @@ client::UrlFetcher::Options to_fetcher_options(const config::Fetch& fetch, Fetch
   client::UrlFetcher::Options options;
   options.redirects_max = fetch.redirects_max;
   options.tls.ca_file = fetch.tls.ca;
-  options.tls.ca_version = version_of(fetch.tls.ca);
+  options.tls.ca_version = file_version(fetch.tls.ca);
   options.timeouts = to_timeouts(fetch.timeout);
   options.total = or_never(fetch.timeout.total);
   options.allow_host = to_host_judge(fetch.allow_hosts);
@@ -88,54 +60,7 @@ endpoints::BatchLimits to_batch_limits(const config::FetchBatch& batch) {
   return limits;
 }
 
-proxy::HostPolicy to_host_policy(config::HostPolicy::Kind kind) {
-  switch (kind) {
-    case config::HostPolicy::Kind::kUpstream:
-      return proxy::HostPolicy::kTarget;
-    case config::HostPolicy::Kind::kFixed:
-      return proxy::HostPolicy::kName;
-    default:
-      return proxy::HostPolicy::kPreserve;
-  }
-}
-
-std::string to_balancer(config::Balance balance) {
-  switch (balance) {
-    case config::Balance::kRoundRobin:
-      return "round_robin";
-    case config::Balance::kLeastRequests:
-      return "least_requests";
-    case config::Balance::kRingHash:
-      return "ring_hash";
-    case config::Balance::kRandomTwo:
-      break;
-  }
-  return "random_two";
-}
-
-proxy::Upstream::Options to_upstream(const std::string& name, const config::Upstream& upstream) {
-  proxy::Upstream::Options options;
-  options.name = name;
-  options.balance = to_balancer(upstream.balance);
-  options.idle_max = upstream.keepalive.idle_max;
-  options.idle_age_max = upstream.keepalive.idle_timeout;
-  options.exchanges_max = upstream.concurrency;
-  options.host = to_host_policy(upstream.host.kind);
-  options.host_name = upstream.host.name;
-  return options;
-}
-
 }  // namespace
-
-void publish_targets(const config::Config& config, proxy::TargetBoard& board) {
-  for (const auto& [name, upstream] : config.upstreams) {
-    std::vector<proxy::TargetSpec> specs;
-    for (const config::Target& target : upstream.targets)
-      specs.push_back({.origin = to_origin(target, upstream.tls)});
-    board.upstream(name)->publish(std::move(specs));
-  }
-  board.retain([&](const std::string& name) { return config.upstreams.contains(name); });
-}
 
 std::vector<net::Network> to_networks(const std::vector<config::Network>& networks) {
   std::vector<net::Network> out;
@@ -209,7 +134,7 @@ void ThreadStack::check_targets(const std::string& name, const config::Upstream&
 void ThreadStack::make_upstreams() {
   for (const auto& [name, upstream] : config_->upstreams) {
     check_targets(name, upstream);
-    proxy::Upstream::Options options = to_upstream(name, upstream);
+    proxy::Upstream::Options options = to_upstream(name, upstream, shared_.targets);
     options.state = shared_.targets.upstream(name);
     auto made = proxy::Upstream::make(shared_.client, std::move(options), shared_.thread);
     if (!made) throw std::runtime_error("upstream." + name + ": " + made.error());

@@ -112,9 +112,6 @@ class ThreadStack final : public server::RulesInUse {
   std::unique_ptr<server::PipelineRules> rules_;
 };
 
-/// Publishes the targets of every upstream: before the first stack is made, and when the one of a
-/// reload begins to serve.
-void publish_targets(const config::Config& config, proxy::TargetBoard& board);
 /// The configuration's address as a socket address.
 [[nodiscard]] net::SocketAddress to_socket_address(const config::Address& address);
 /// Of heads of upstreams' answers.

@@ -127,6 +127,8 @@ constexpr std::array<ErrcInfo, static_cast<std::size_t>(kCount_)> kTable{{
      "the forward proxy refused to connect"},
 
     {kNoTarget, "no_target", 503, F::kServer, R::kNever, L::kWarn, "no target is available"},
+    {kCircuitOpen, "circuit_open", 503, F::kServer, R::kNever, L::kWarn,
+     "the upstream has failed too often and is left alone; try again shortly"},
     {kQueueFull, "queue_full", 503, F::kServer, R::kNever, L::kWarn, "the queue is full"},
     {kQueueTimeout, "queue_timeout", 503, F::kServer, R::kNever, L::kWarn,
      "the request waited too long for its turn"},

@@ -86,6 +86,7 @@ enum class Errc : std::uint8_t {
 
   // Ourselves.
   kNoTarget,
+  kCircuitOpen,
   kQueueFull,
   kQueueTimeout,
   kOffloadFull,

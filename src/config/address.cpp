@@ -95,6 +95,21 @@ Parsed<Target> parse_unix_target(std::string_view path) {
   return Target{Target::Kind::kUnix, false, std::string(path), 0};
 }
 
+/// The service says which protocol: _https is TLS, _h2c HTTP/2 without it.
+Parsed<Target> parse_srv_target(std::string_view service) {
+  Target target{.kind = Target::Kind::kSrv, .host = std::string(service)};
+  std::ranges::transform(target.host, target.host.begin(), http::to_lower);
+  const std::string_view host = target.host;
+  const std::size_t protocol = host.find("._tcp.");
+  if (!host.starts_with('_') || protocol == std::string_view::npos || !is_host_name(host)) {
+    return std::unexpected(
+        "expected \"srv:\" and the name of a service, such as \"srv:_http._tcp.example.com\"");
+  }
+  target.tls = host.substr(0, protocol) == "_https";
+  target.h2c = host.substr(0, protocol) == "_h2c";
+  return target;
+}
+
 /// Judges the host of a URL; fills kind and host.
 bool set_host(Target& target, const HostPort& parts) {
   if (parts.bracketed) {
@@ -259,12 +274,14 @@ Parsed<Network> parse_network(std::string_view text) {
 
 std::string Target::authority() const {
   if (kind == Kind::kUnix) return "localhost";
+  if (kind == Kind::kSrv) return host.substr(host.find("._tcp.") + 6);
   const std::string name = kind == Kind::kIpv6 ? "[" + host + "]" : host;
   return port == (tls ? 443 : 80) ? name : name + ":" + std::to_string(port);
 }
 
 std::string Target::text() const {
   if (kind == Kind::kUnix) return "unix:" + host;
+  if (kind == Kind::kSrv) return "srv:" + host;
   if (h2c) return "h2c://" + authority();
   return (tls ? "https://" : "http://") + authority();
 }
@@ -278,8 +295,7 @@ Parsed<Target> parse_target(std::string_view text) {
     if (target) target->h2c = true;
     return target;
   }
-  if (text.starts_with("srv:"))
-    return std::unexpected(quote("srv:") + " targets are known but not supported by this version");
+  if (text.starts_with("srv:")) return parse_srv_target(text.substr(4));
   std::string hint;
   if (text.starts_with('/')) hint = ", did you mean \"unix:" + std::string(text) + "\"?";
   if (const auto bare = parse_url_target(text, text, false); bare) {

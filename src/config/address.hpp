@@ -56,17 +56,20 @@ struct Network {
 /// Bits behind the prefix are an error, with the network that was meant.
 [[nodiscard]] Parsed<Network> parse_network(std::string_view text);
 
-/// One server of an upstream: "http://host[:port]", "https://host[:port]" or "unix:/path" (plain
-/// HTTP).
+/// One server of an upstream: "http://host[:port]", "https://host[:port]", "h2c://host[:port]",
+/// "unix:/path" (plain HTTP), or several: "srv:_http._tcp.name" (RFC 2782).
 struct Target {
-  enum class Kind : std::uint8_t { kName, kIpv4, kIpv6, kUnix };
+  enum class Kind : std::uint8_t { kName, kIpv4, kIpv6, kUnix, kSrv };
 
   Kind kind = Kind::kName;
   bool tls = false;
-  std::string
-      host;  ///< lower-case name, literal address without brackets, or the path of the socket
-  std::uint16_t port = 0;  ///< 0 for kUnix only
+  /// Lower-case name (of the service, for kSrv), literal address without brackets, or the path of
+  /// the socket.
+  std::string host;
+  std::uint16_t port = 0;  ///< 0 for kUnix and kSrv only
   bool h2c = false;        ///< HTTP/2 without TLS, by prior knowledge
+  std::uint32_t weight = 1;
+  std::uint32_t priority = 0;
 
   [[nodiscard]] std::string text() const;
   /// What a Host field of its own would say: the default port is left out; "localhost" for kUnix.
@@ -75,6 +78,19 @@ struct Target {
 };
 
 [[nodiscard]] Parsed<Target> parse_target(std::string_view text);
+
+/// A target as a text and nothing else.
+struct TargetUrl {
+  Target target;
+  friend bool operator==(const TargetUrl&, const TargetUrl&) = default;
+};
+/// `{ url = "...", weight = 2, priority = 1 }`
+struct WeightedTarget {
+  TargetUrl url;
+  std::uint32_t weight = 1;
+  std::uint32_t priority = 0;
+  friend bool operator==(const WeightedTarget&, const WeightedTarget&) = default;
+};
 
 /// Ports from `first` to `last`, both included: "443", "1024-65535".
 struct PortRange {

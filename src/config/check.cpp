@@ -206,6 +206,25 @@ void check_tls_listeners(Reader& reader, const Value& root, const Config& config
 // --- upstreams and routes
 // -----------------------------------------------------------------------------------
 
+void check_balance(Reader& reader, const Value& root, const std::string& path,
+                   const Upstream& upstream) {
+  if (upstream.hash) {
+    const HashKey& hash = *upstream.hash;
+    const int given_keys = (hash.header.empty() ? 0 : 1) + (hash.cookie.empty() ? 0 : 1) +
+                           (hash.path ? 1 : 0) + (hash.address ? 1 : 0);
+    if (upstream.balance != Balance::kRingHash)
+      reader.error_of(root, path + ".hash", "has no effect without balance = \"ring_hash\"");
+    else if (given_keys != 1)
+      reader.error_of(root, path + ".hash",
+                      "expected exactly one of header, cookie, path, address");
+  }
+  if (!upstream.health) return;
+  if (upstream.health->tcp == !upstream.health->path.empty())
+    reader.error_of(root, path + ".health", "expected either path or tcp = true");
+  if (upstream.health->timeout > upstream.health->interval)
+    reader.error_of(root, path + ".health", "timeout is longer than interval");
+}
+
 void check_upstream(Reader& reader, const Value& root, const std::string& name,
                     const Upstream& upstream) {
   const std::string path = "upstream." + name;
@@ -214,6 +233,7 @@ void check_upstream(Reader& reader, const Value& root, const std::string& name,
     reader.error_of(root, path + ".targets", "expected at least one target");
   }
   check_authorities(reader, root, path + ".tls.ca", upstream.tls.ca);
+  check_balance(reader, root, path, upstream);
   const bool any_tls = std::ranges::any_of(upstream.targets, &Target::tls);
   const bool all_read =
       std::ranges::none_of(upstream.targets, [](const Target& t) { return t.host.empty(); });
@@ -345,7 +365,9 @@ void complete(const Value& root, Config& config) {
     complete_route(root, at("route", i), config, config.routes[i]);
   for (auto& [name, upstream] : config.upstreams) {
     if (given(root, "upstream." + name + ".host")) continue;
-    const auto named = [](const Target& t) { return t.tls && t.kind == Target::Kind::kName; };
+    const auto named = [](const Target& t) {
+      return t.tls && (t.kind == Target::Kind::kName || t.kind == Target::Kind::kSrv);
+    };
     if (std::ranges::any_of(upstream.targets, named))
       upstream.host.kind = HostPolicy::Kind::kUpstream;
   }

@@ -290,16 +290,17 @@ std::string Codec<PortRange>::schema(const Rule&, const PortRange&) {
          R"("pattern":"^[0-9]+(-[0-9]+)?$|[$]"})";
 }
 
-void Codec<Target>::read(Reader& reader, const Value& value, const Rule&, Target& out) {
-  if (!read_parsed(reader, value, "a target such as \"http://127.0.0.1:8000\"", parse_target, out))
+void Codec<TargetUrl>::read(Reader& reader, const Value& value, const Rule&, TargetUrl& out) {
+  if (!read_parsed(reader, value, "a target such as \"http://127.0.0.1:8000\"", parse_target,
+                   out.target))
     return;
-  if (out.kind == Target::Kind::kUnix) finish_unix_path(reader, value, out.host);
+  if (out.target.kind == Target::Kind::kUnix) finish_unix_path(reader, value, out.target.host);
 }
-std::string Codec<Target>::text(const Target& in) {
-  return quote_value(in.text());
+std::string Codec<TargetUrl>::text(const TargetUrl& in) {
+  return quote_value(in.target.text());
 }
-std::string Codec<Target>::schema(const Rule&, const Target&) {
-  return R"({"type":"string","pattern":"^(https?://|unix:)|[$]"})";
+std::string Codec<TargetUrl>::schema(const Rule&, const TargetUrl&) {
+  return R"({"type":"string","pattern":"^(https?://|h2c://|unix:|srv:)|[$]"})";
 }
 
 void Codec<HostPattern>::read(Reader& reader, const Value& value, const Rule&, HostPattern& out) {

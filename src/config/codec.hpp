@@ -58,6 +58,20 @@ struct Field {
 template <class S>
 [[nodiscard]] std::span<const Field<S>> fields();
 
+// In balance_keys.cpp; the others are in keys.cpp.
+template <>
+std::span<const Field<WeightedTarget>> fields();
+template <>
+std::span<const Field<HashKey>> fields();
+template <>
+std::span<const Field<Sticky>> fields();
+template <>
+std::span<const Field<HealthCheck>> fields();
+template <>
+std::span<const Field<Outlier>> fields();
+template <>
+std::span<const Field<Breaker>> fields();
+
 template <class T, class... Ts>
 concept OneOf = (std::same_as<T, Ts> || ...);
 
@@ -299,7 +313,9 @@ MILLRACE_SCALAR_CODEC(std::filesystem::path);  // a file, against the configurat
 MILLRACE_SCALAR_CODEC(Address);
 MILLRACE_SCALAR_CODEC(Network);
 MILLRACE_SCALAR_CODEC(PortRange);
-MILLRACE_SCALAR_CODEC(Target);
+MILLRACE_SCALAR_CODEC(Target);  // a TargetUrl, or a table of WeightedTarget
+MILLRACE_SCALAR_CODEC(TargetUrl);
+MILLRACE_SCALAR_CODEC(StatusRange);
 MILLRACE_SCALAR_CODEC(HostPattern);
 MILLRACE_SCALAR_CODEC(PathPattern);
 MILLRACE_SCALAR_CODEC(HostPolicy);
@@ -319,6 +335,11 @@ struct Choice {
 /// The names of an enumeration: keys.cpp.
 template <class E>
 [[nodiscard]] std::span<const Choice<E>> choices();
+// In balance_keys.cpp.
+template <>
+std::span<const Choice<Balance>> choices();
+template <>
+std::span<const Choice<Resolve>> choices();
 
 template <class E>
   requires std::is_enum_v<E>

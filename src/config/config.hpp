@@ -15,6 +15,7 @@
 
 #include "base/error.hpp"
 #include "config/address.hpp"
+#include "config/balance.hpp"
 #include "config/pattern.hpp"
 #include "http/limits.hpp"
 #include "http/method.hpp"
@@ -194,8 +195,6 @@ struct Compute {
   friend bool operator==(const Compute&, const Compute&) = default;
 };
 
-enum class Balance : std::uint8_t { kRoundRobin, kLeastRequests, kRandomTwo, kRingHash };
-
 /// The Host field that an upstream sees.
 struct HostPolicy {
   enum class Kind : std::uint8_t { kPreserve, kUpstream, kFixed };
@@ -252,6 +251,14 @@ struct Queue {
 struct Upstream {
   std::vector<Target> targets;  ///< at least one
   Balance balance = Balance::kRandomTwo;
+  std::optional<HashKey> hash;  ///< for kRingHash; not given: the client's address
+  std::optional<Sticky> sticky;
+  Resolve resolve = Resolve::kEach;
+  std::optional<HealthCheck> health;
+  Outlier outlier;
+  std::uint32_t panic_percent = 25;
+  std::optional<Breaker> breaker;
+  std::optional<milliseconds> slow_start;
   HostPolicy host;  ///< resolved: kUpstream when it was not given and a target is https://name
   Timeouts timeout;
   UpstreamTls tls;

@@ -76,17 +76,6 @@ std::span<const Choice<ProxyProtocol>> choices() {
 }
 
 template <>
-std::span<const Choice<Balance>> choices() {
-  static constexpr auto kChoices = std::to_array<Choice<Balance>>({
-      {Balance::kRoundRobin, "round_robin"},
-      {Balance::kLeastRequests, "least_requests"},
-      {Balance::kRandomTwo, "random_two"},
-      {Balance::kRingHash, "ring_hash"},
-  });
-  return kChoices;
-}
-
-template <>
 std::span<const Choice<http::Method>> choices() {
   static constexpr auto kChoices = std::to_array<Choice<http::Method>>({
       {http::Method::kGet, "GET"},
@@ -439,9 +428,30 @@ template <>
 std::span<const Field<Upstream>> fields() {
   static constexpr auto kFields = std::to_array<Field<Upstream>>({
       key<&Upstream::targets>("targets",
-                              "Its servers: http://host:port, https://host or unix:/path.",
+                              "Its servers: http://host:port, https://host, h2c://host:port, "
+                              "unix:/path or srv:_http._tcp.name; or { url = \"...\", weight = 2, "
+                              "priority = 1 }.",
                               {.required = true}),
       key<&Upstream::balance>("balance", "How a target is chosen."),
+      key<&Upstream::hash>("hash",
+                           "What ring_hash goes by: { header = \"X-User\" }, { cookie = \"sid\" }, "
+                           "{ path = true } or { address = true }."),
+      key<&Upstream::sticky>("sticky", "A cookie of ours that keeps a client at its target."),
+      key<&Upstream::resolve>("resolve",
+                              "A name with several addresses: \"each\" is a target of its own, or "
+                              "all together are \"one\"."),
+      key<&Upstream::health>("health", "Active checks: { path = \"/healthz\" } or { tcp = true }."),
+      key<&Upstream::outlier>("outlier", "When requests say that a target is ill."),
+      key<&Upstream::panic_percent>("panic_percent",
+                                    "When fewer targets than this share are healthy, all are used "
+                                    "again: the few could not carry it.",
+                                    {.max = 100}),
+      key<&Upstream::breaker>("breaker",
+                              "When the whole upstream is left alone: { failures = 20 }."),
+      key<&Upstream::slow_start>("slow_start",
+                                 "How long a target that is new or comes back takes to get its "
+                                 "whole share; not by ring_hash.",
+                                 kWait),
       key<&Upstream::host>(
           "host",
           "The Host field it sees: \"preserve\" the client's, \"upstream\" its own, or a name. "

@@ -33,12 +33,14 @@ bool is_proven(const Exchange& exchange, const Response& response) {
   return key != nullptr && accept != nullptr && accept->value == http::websocket_accept(key->value);
 }
 
-Task<Result<void>> pass_tunnel(Exchange& exchange, const Request& request, Response& response) {
+Task<Result<void>> pass_tunnel(Exchange& exchange, const Request& request, Response& response,
+                               const AnswerChanges& changes) {
   if (!is_proven(exchange, response)) co_return fail(Errc::kUpstreamBadMessage);
   {
     http::ResponseHead head;
     head.status = response.status();
     http::forward_response(response.fields(), head.fields);
+    if (!changes.set_cookie.empty()) head.fields.add(http::FieldId::kSetCookie, changes.set_cookie);
     exchange.start(head);
   }
   co_return co_await run_tunnel(exchange, response, request.timeouts.tunnel);
@@ -53,6 +55,7 @@ Task<Result<void>> pass_response(Exchange& exchange, const Request& request, Res
     http::forward_response(response.fields(), head.fields);
     if (!changes.location.empty()) head.fields.set(http::FieldId::kLocation, changes.location);
     if (changes.drop_cookies) head.fields.remove(http::FieldId::kSetCookie);
+    if (!changes.set_cookie.empty()) head.fields.add(http::FieldId::kSetCookie, changes.set_cookie);
     exchange.start(head);
   }
   while (!response.done()) {
@@ -75,7 +78,7 @@ void PassInterim::interim(int status, const http::Fields& fields) {
 
 Task<Result<void>> pass_answer(Exchange& exchange, const Request& request, Response& response,
                                const AnswerChanges& changes) {
-  if (response.is_tunnel()) return pass_tunnel(exchange, request, response);
+  if (response.is_tunnel()) return pass_tunnel(exchange, request, response, changes);
   return pass_response(exchange, request, response, changes);
 }
 

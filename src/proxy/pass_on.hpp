@@ -29,6 +29,8 @@ struct AnswerChanges {
   /// Replaces the Location field; empty: as it came.
   std::string_view location = {};
   bool drop_cookies = false;
+  /// A Set-Cookie field of ours; empty: none.
+  std::string_view set_cookie = {};
 };
 
 /// Head, body and trailers, or the tunnel that an answer of 101 opens. The caller closes the

@@ -71,7 +71,7 @@ struct ReverseProxy::Pass {
         body(e),
         held(e, proxy.options_.buffer),
         sender(proxy.upstream_, proxy.limits_,
-               {.authority = e.request.authority,
+               {.exchange = e,
                 .per_try = proxy.options_.per_try,
                 .deadline = end}) {}
 
@@ -137,7 +137,9 @@ Task<Result<Response>> ReverseProxy::fetch(Pass& pass) {
 
 Task<Result<void>> ReverseProxy::answer(Pass& pass, Response& response) {
   pass.exchange.upstream.status = response.status();
-  const Result<void> passed = co_await pass_answer(pass.exchange, pass.request, response);
+  const std::string cookie = pass.sender.cookie();
+  const Result<void> passed =
+      co_await pass_answer(pass.exchange, pass.request, response, {.set_cookie = cookie});
   pass.sender.finished(passed);
   const bool finish = options_.client_gone == ClientGone::kFinish && !response.is_tunnel();
   if (finish && is_client_gone(passed)) co_await read_to_end(response);

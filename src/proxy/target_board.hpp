@@ -8,6 +8,7 @@
 // Thread rule: any thread. Ownership: the application's; states are shared.
 #pragma once
 
+#include "proxy/sticky.hpp"
 #include "proxy/upstream_state.hpp"
 
 #include <map>
@@ -29,6 +30,8 @@ class TargetBoard {
   [[nodiscard]] std::shared_ptr<UpstreamState> upstream(std::string_view name);
   /// nullptr: there is none of that name.
   [[nodiscard]] std::shared_ptr<UpstreamState> find(std::string_view name) const;
+  /// For sticky cookies without a secret of their own: this process's.
+  [[nodiscard]] const std::string& sticky_secret() const noexcept { return sticky_secret_; }
   /// All of them, by name.
   [[nodiscard]] std::vector<std::shared_ptr<UpstreamState>> all() const;
   /// Forgets those for which `keep(name)` is false: after a reload. Who uses one has it on.
@@ -39,6 +42,7 @@ class TargetBoard {
   }
 
  private:
+  const std::string sticky_secret_ = random_secret();
   mutable std::mutex mutex_;
   std::map<std::string, std::shared_ptr<UpstreamState>, std::less<>> upstreams_;
 };

@@ -39,6 +39,7 @@ TargetLease& TargetLease::operator=(TargetLease&& other) noexcept {
   outcome_ = other.outcome_;
   cause_ = other.cause_;
   answered_ = other.answered_;
+  probes_ = other.probes_;
   return *this;
 }
 
@@ -68,7 +69,7 @@ void TargetLease::finished(const Result<void>& outcome) noexcept {
 
 void TargetLease::release() noexcept {
   if (target_ == nullptr) return;
-  (void)target_->state->end(outcome_, cause_, 0);
+  upstream_->ended(*target_->state, outcome_, cause_, probes_);
   target_ = nullptr;
 }
 

@@ -1,14 +1,14 @@
 // One request's hold on a target: counted as in flight while it lives, and how the target's health
 // hears of it.
 //
-//   TargetLease lease = upstream.pick();
+//   Result<TargetLease> lease = upstream.pick();
 //   if (!lease) ...                                   // nobody is available
-//   request.origin = lease.origin();
+//   request.origin = lease->origin();
 //   Result<Response> response = co_await client.fetch(request);
-//   if (!response) lease.failed(response.error());    // or
-//   lease.answered(response->status());               // the head came
+//   if (!response) lease->failed(response.error());   // or
+//   lease->answered(response->status());              // the head came
 //   ... the body ...
-//   lease.finished(passed);                           // how the rest went
+//   lease->finished(passed);                          // how the rest went
 //
 // A lease of which nothing of that is said (the request was given up) says nothing of the target.
 //
@@ -37,6 +37,7 @@ struct LocalTarget
   client::OriginPtr origin;
   std::shared_ptr<TargetState> state;
   std::string authority;  ///< of its own
+  std::string token;      ///< the value of the sticky cookie; empty: there is no such cookie
 };
 using LocalTargetPtr = boost::intrusive_ptr<LocalTarget>;
 
@@ -51,8 +52,9 @@ class TargetLease {
  public:
   TargetLease() = default;
   /// `target` has begun a request: TargetState::begin.
-  TargetLease(LocalTargetPtr target, UpstreamState& upstream, TimePoint now) noexcept
-      : target_(std::move(target)), upstream_(&upstream), began_(now) {}
+  /// `probes`: for the upstream's breaker.
+  TargetLease(LocalTargetPtr target, UpstreamState& upstream, TimePoint now, bool probes) noexcept
+      : target_(std::move(target)), upstream_(&upstream), began_(now), probes_(probes) {}
   TargetLease(TargetLease&& other) noexcept { *this = std::move(other); }
   TargetLease& operator=(TargetLease&& other) noexcept;
   ~TargetLease() { release(); }
@@ -63,6 +65,8 @@ class TargetLease {
   [[nodiscard]] const std::string& name() const noexcept { return target_->spec.name; }
   [[nodiscard]] const client::OriginPtr& origin() const noexcept { return target_->origin; }
   [[nodiscard]] const std::string& authority() const noexcept { return target_->authority; }
+  /// What the sticky cookie says for it; empty: there is no such cookie.
+  [[nodiscard]] const std::string& token() const noexcept { return target_->token; }
 
   /// The head of the answer came.
   void answered(int status) noexcept;
@@ -80,6 +84,7 @@ class TargetLease {
   Outcome outcome_ = Outcome::kNeither;
   Errc cause_ = Errc::kCount_;
   bool answered_ = false;
+  bool probes_ = false;
 };
 
 }  // namespace millrace::proxy

@@ -7,6 +7,7 @@
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <utility>
 
 namespace millrace::proxy {
 namespace {
@@ -38,17 +39,18 @@ void tell_deadline(Request& request, TimePoint deadline) {
 
 }  // namespace
 
-TargetLease TargetSender::pick() noexcept {
-  PickContext context;
+Result<TargetLease> TargetSender::pick() {
+  PickContext context = upstream_.context_for(options_.exchange);
   if (last_) context.avoid = {&*last_, 1};
   return upstream_.pick(context);
 }
 
 // Balancers know nothing of the limits: asked often enough, most of them come by every target.
-TargetSender::Hold TargetSender::pick_with_room() {
+Result<TargetSender::Hold> TargetSender::pick_with_room() {
   for (std::size_t tries = 1;; ++tries) {
-    Hold hold{.lease = pick()};
-    if (!hold.lease) return hold;
+    Result<TargetLease> lease = pick();
+    if (!lease) return fail(lease.error());
+    Hold hold{.lease = std::move(*lease)};
     hold.limit = limits_.of_target(hold.lease.name());
     hold.place = hold.limit->try_enter();
     if (hold.place || tries >= limits_.targets()) return hold;
@@ -56,12 +58,16 @@ TargetSender::Hold TargetSender::pick_with_room() {
 }
 
 Task<Result<void>> TargetSender::hold_target(std::optional<Hold>& hold) {
-  if (limits_.has_target_limits())
-    hold.emplace(pick_with_room());
-  else
-    hold.emplace(pick());
-  if (!hold->lease) co_return fail(Errc::kNoTarget);
-  if (hold->limit == nullptr || hold->place) co_return Result<void>{};
+  if (!limits_.has_target_limits()) {
+    Result<TargetLease> lease = pick();
+    if (!lease) co_return fail(lease.error());
+    hold.emplace(std::move(*lease));
+    co_return Result<void>{};
+  }
+  Result<Hold> found = pick_with_room();
+  if (!found) co_return fail(found.error());
+  hold.emplace(std::move(*found));
+  if (hold->place) co_return Result<void>{};
   Result<Admission::Permit> waited = co_await hold->limit->enter();
   if (!waited) co_return fail(waited.error());
   hold->place = std::move(*waited);
@@ -80,7 +86,7 @@ Task<Result<Response>> TargetSender::send_in_time(Request& request) {
 void TargetSender::aim(const TargetLease& target, Request& request) {
   last_ = target.id();
   request.origin = target.origin();
-  request.host = upstream_.host_for(target, options_.authority);
+  request.host = upstream_.host_for(target, options_.exchange.request.authority);
   request.trace.tls_cause.clear();
   tell_deadline(request, options_.deadline);
 }
@@ -113,6 +119,11 @@ Task<Result<Response>> TargetSender::send(Request& request) {
 
 void TargetSender::finished(const Result<void>& outcome) noexcept {
   if (answered_ != nullptr) answered_->lease.finished(outcome);
+}
+
+std::string TargetSender::cookie() const {
+  return answered_ == nullptr ? std::string()
+                              : upstream_.cookie_for(answered_->lease, options_.exchange);
 }
 
 }  // namespace millrace::proxy

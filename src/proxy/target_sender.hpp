@@ -14,15 +14,14 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <string_view>
+#include <string>
 
 namespace millrace::proxy {
 
 class TargetSender final : public client::Sender {
  public:
   struct Options {
-    /// What the client asked for: for the Host field.
-    std::string_view authority;
+    const Exchange& exchange;
     /// From here to the head of the answer: kTryTimeout. Duration::max(): the phases have limits.
     Duration per_try = Duration::max();
     /// When the whole exchange ends, if it does: told upstream in X-Request-Deadline.
@@ -37,6 +36,8 @@ class TargetSender final : public client::Sender {
   [[nodiscard]] Task<Result<client::Response>> send(client::Request& request) override;
   /// How the rest of the answer went: for the target's health.
   void finished(const Result<void>& outcome) noexcept;
+  /// A Set-Cookie field that brings the client back to the target that answered; mostly empty.
+  [[nodiscard]] std::string cookie() const;
 
  private:
   // A request and its hedge.
@@ -50,8 +51,8 @@ class TargetSender final : public client::Sender {
     Admission::Permit place;
   };
 
-  [[nodiscard]] TargetLease pick() noexcept;
-  [[nodiscard]] Hold pick_with_room();
+  [[nodiscard]] Result<TargetLease> pick();
+  [[nodiscard]] Result<Hold> pick_with_room();
   [[nodiscard]] Task<Result<void>> hold_target(std::optional<Hold>& hold);
   void aim(const TargetLease& target, client::Request& request);
   [[nodiscard]] Task<Result<client::Response>> send_in_time(client::Request& request);

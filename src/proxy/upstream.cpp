@@ -8,18 +8,6 @@
 #include <utility>
 
 namespace millrace::proxy {
-namespace {
-
-// host[:port], the port only where it is not the scheme's own (RFC 9110 section 4.2.3).
-std::string authority_of(const client::OriginSpec& spec) {
-  if (!spec.unix_path.empty()) return "localhost";
-  const bool v6 = spec.host.find(':') != std::string::npos;
-  std::string out = v6 ? "[" + spec.host + "]" : spec.host;
-  if (spec.port != (spec.tls ? 443 : 80)) out += ":" + std::to_string(spec.port);
-  return out;
-}
-
-}  // namespace
 
 Upstream::Upstream(client::Client& client, Options options, unsigned seed)
     : client_(client),
@@ -51,6 +39,7 @@ std::expected<LocalTargetPtr, std::string> Upstream::local(const UpstreamState::
   made->state = entry.state;
   made->authority =
       entry.spec.authority.empty() ? authority_of(entry.spec.origin) : entry.spec.authority;
+  if (options_.sticky) made->token = sticky_token(options_.sticky->secret, entry.spec.name);
   return made;
 }
 
@@ -68,16 +57,28 @@ std::expected<void, std::string> Upstream::refresh() {
     targets_ = std::move(targets);
     seen_ = std::move(published);
   }
+  choose_from(*seen_);
+  return outcome;
+}
+
+void Upstream::choose_from(const UpstreamState::Targets& targets) {
   chosen_.clear();
   candidates_.clear();
-  for (const std::size_t i : eligible(*seen_, options_.panic_share)) {
+  standby_.clear();
+  const std::vector<std::size_t> indices = eligible(targets, options_.panic_share);
+  for (const std::size_t i : indices) {
     if (targets_[i] == nullptr) continue;
     const TargetState& state = *targets_[i]->state;
     candidates_.push_back({&state, std::uint64_t{targets_[i]->spec.weight} * state.share()});
     chosen_.push_back(targets_[i]);
   }
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    const bool usable =
+        targets_[i] != nullptr && targets[i].spec.weight != 0 && targets[i].state->flags() == 0;
+    if (usable && std::ranges::find(indices, i) == indices.end()) standby_.push_back(targets_[i]);
+  }
+  std::ranges::sort(standby_, {}, [](const LocalTargetPtr& t) { return t->spec.priority; });
   balancer_->set(candidates_);
-  return outcome;
 }
 
 void Upstream::limit_idle() noexcept {
@@ -95,18 +96,50 @@ void Upstream::log_fault(const std::string& fault) const {
              {{"upstream", options_.name}, {"error", fault}});
 }
 
-TargetLease Upstream::pick(const PickContext& context) {
+std::size_t Upstream::choose_index(const PickContext& context) noexcept {
+  if (chosen_.size() == 1) return 0;
+  if (!context.sticky.empty())
+    for (std::size_t i = 0; i < chosen_.size(); ++i)
+      if (chosen_[i]->token == context.sticky && !context.avoids(*chosen_[i]->state)) return i;
+  return balancer_->pick(context);
+}
+
+const LocalTargetPtr& Upstream::choose(const PickContext& context) noexcept {
+  const LocalTargetPtr& chosen = chosen_[choose_index(context)];
+  if (context.avoid.empty() || !context.avoids(*chosen->state)) return chosen;
+  for (const LocalTargetPtr& other : standby_)
+    if (!context.avoids(*other->state)) return other;
+  return chosen;
+}
+
+Result<TargetLease> Upstream::pick(const PickContext& context) {
+  IoThread* const io = IoThread::current_or_null();
+  const TimePoint now = io != nullptr ? io->turn_time() : Clock::now();
   for (;;) {
     if (seen_version_ != state_->version())
       if (const auto ready = refresh(); !ready) log_fault(ready.error());
-    if (chosen_.empty()) return {};
-    const std::size_t index = chosen_.size() == 1 ? 0 : balancer_->pick(context);
-    const LocalTargetPtr& target = chosen_[index];
-    IoThread* const io = IoThread::current_or_null();
-    if (target->state->begin())
-      return {target, *state_, io != nullptr ? io->turn_time() : Clock::now()};
+    if (chosen_.empty()) return fail(Errc::kNoTarget);
+    const Breaker::Admission admission = state_->breaker().admit(now);
+    if (admission == Breaker::Admission::kRefused) return fail(Errc::kCircuitOpen);
+    const bool probes = admission == Breaker::Admission::kProbes;
+    const LocalTargetPtr& target = choose(context);
+    if (target->state->begin()) return TargetLease(target, *state_, now, probes);
     // It was taken away a moment ago: the version follows the flag.
+    if (probes) state_->breaker().report(Outcome::kNeither, true, now);
   }
+}
+
+PickContext Upstream::context_for(const Exchange& exchange) const {
+  PickContext context;
+  if (options_.balance == "ring_hash") context.key = key_of(options_.key, exchange);
+  if (options_.sticky) context.sticky = cookie_of(exchange.request.fields, options_.sticky->cookie);
+  return context;
+}
+
+std::string Upstream::cookie_for(const TargetLease& target, const Exchange& exchange) const {
+  if (!options_.sticky) return {};
+  if (cookie_of(exchange.request.fields, options_.sticky->cookie) == target.token()) return {};
+  return sticky_field(*options_.sticky, target.token(), exchange.request.https);
 }
 
 void Upstream::set_targets(std::vector<TargetSpec> targets) {

@@ -8,13 +8,18 @@
 #pragma once
 
 #include "client/client.hpp"
+#include "millrace/exchange.hpp"
 #include "proxy/balancer.hpp"
+#include "proxy/request_key.hpp"
+#include "proxy/sticky.hpp"
 #include "proxy/target_lease.hpp"
 #include "proxy/upstream_state.hpp"
 
 #include <expected>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace millrace::proxy {
@@ -35,6 +40,9 @@ class Upstream {
     /// What the io threads share; nullptr: this one shares with nobody.
     std::shared_ptr<UpstreamState> state;
     std::string balance = "random_two";
+    /// Which requests belong together, for ring_hash.
+    RequestKey key;
+    std::optional<StickyOptions> sticky;
     /// Share of healthy targets below which their health is not believed; see eligible.hpp.
     double panic_share = 0.25;
     HostPolicy host = HostPolicy::kPreserve;
@@ -50,9 +58,15 @@ class Upstream {
   [[nodiscard]] static std::expected<std::unique_ptr<Upstream>, std::string> make(
       client::Client& client, Options options, unsigned seed);
 
-  /// A target for one request; empty: none is available. It is one of those to avoid only when
-  /// there is no other.
-  [[nodiscard]] TargetLease pick(const PickContext& context = {});
+  /// A target for one request. It is one of those to avoid only when there is no other; rather one
+  /// of a group that stands by. Errors:
+  /// kNoTarget (none is available), kCircuitOpen.
+  [[nodiscard]] Result<TargetLease> pick(const PickContext& context = {});
+  /// What pick() wants to know of a request. Refers to it.
+  [[nodiscard]] PickContext context_for(const Exchange& exchange) const;
+  /// The Set-Cookie field that the answer of `target` needs, so that its client comes back to it;
+  /// empty: none.
+  [[nodiscard]] std::string cookie_for(const TargetLease& target, const Exchange& exchange) const;
   /// For all threads; this one has them at once.
   void set_targets(std::vector<TargetSpec> targets);
   /// The Host field for a request to `target` whose client asked for `authority`.
@@ -74,6 +88,9 @@ class Upstream {
   [[nodiscard]] std::expected<LocalTargetPtr, std::string> local(const UpstreamState::Entry& entry);
   void limit(client::Origin& origin) const noexcept;
   void log_fault(const std::string& fault) const;
+  void choose_from(const UpstreamState::Targets& targets);
+  [[nodiscard]] const LocalTargetPtr& choose(const PickContext& context) noexcept;
+  [[nodiscard]] std::size_t choose_index(const PickContext& context) noexcept;
 
   client::Client& client_;
   const Options options_;
@@ -84,6 +101,7 @@ class Upstream {
   std::vector<LocalTargetPtr> targets_;  ///< parallel to *seen_; null: it could not be made
   std::vector<LocalTargetPtr> chosen_;   ///< those that may be used
   std::vector<Candidate> candidates_;    ///< parallel to chosen_
+  std::vector<LocalTargetPtr> standby_;  ///< healthy ones of other groups, by priority
 };
 
 }  // namespace millrace::proxy

@@ -125,18 +125,19 @@ class Backend:
         with Backend() as backend:                  # answers every request with HELLO
         with Backend(lambda request: b"HTTP/1.1 ...") as backend:
         with Backend(on_connection=play) as backend: # play(connection) has the connection to itself
+        with Backend(port=earlier.port) as backend:  # where another one was stopped
 
     `answer(request)` returns the raw bytes of the response, or None to close instead. Judge a
     refused request by `received_bytes`: it must be empty.
     """
 
-    def __init__(self, answer=lambda request: HELLO, on_connection=None):
+    def __init__(self, answer=lambda request: HELLO, on_connection=None, port=0):
         self.lock = threading.Lock()
         self.connections = []
         self.requests = []
         self._answer = answer
         self._on_connection = on_connection or self._serve
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=1024)
         self.host, self.port = self._listener.getsockname()
         self.url = f"http://{self.host}:{self.port}"
         threading.Thread(target=self._accept, daemon=True).start()

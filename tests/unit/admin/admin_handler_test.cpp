@@ -57,6 +57,16 @@ class FakeSource final : public StatusSource {
     names = {};
     co_return 2U;
   }
+  std::vector<UpstreamStatus> upstreams() const override { return groups; }
+  bool set_target_drained(std::string_view upstream, std::string_view target,
+                          bool drained) override {
+    changes.push_back(std::string(upstream) + " " + std::string(target) +
+                      (drained ? " drain" : " enable"));
+    return upstream == "api";
+  }
+
+  std::vector<UpstreamStatus> groups;
+  std::vector<std::string> changes;
 
   DnsStatus names;
   ReloadOutcome outcome;
@@ -145,6 +155,53 @@ TEST_F(Admin, DnsIsFlushedByPost) {
   EXPECT_EQ(a->status(), 200);
   EXPECT_EQ(a->body(), "flushed on 2 threads\n");
   EXPECT_EQ(source.names.cached, 0U);
+}
+
+TEST_F(Admin, UpstreamsTellOfTheirTargets) {
+  source.groups = {{.name = "api",
+                    .breaker = "open",
+                    .breaker_opened = 2,
+                    .targets = {{.name = "unix:/a\"b",
+                                 .state = "ejected",
+                                 .reason = "failures in a row",
+                                 .since = std::chrono::milliseconds(1500),
+                                 .weight = 3,
+                                 .in_flight = 1,
+                                 .requests = 9,
+                                 .failures = 5,
+                                 .ejections = 1,
+                                 .last_error = "connect_refused",
+                                 .latency = std::chrono::microseconds(2500)}}}};
+  const auto json = nlohmann::json::parse(get("/upstreams")->body());
+  const auto& api = json["upstreams"][0];
+  EXPECT_EQ(api["upstream"], "api");
+  EXPECT_EQ(api["breaker"], "open");
+  EXPECT_EQ(api["targets"][0], nlohmann::json::parse(R"({"target": "unix:/a\"b",
+      "state": "ejected", "reason": "failures in a row", "since_seconds": 1.5, "weight": 3,
+      "priority": 0, "in_flight": 1, "requests": 9, "failures": 5, "ejections": 1,
+      "last_error": "connect_refused", "latency_seconds": 0.0025})"));
+  const std::string metrics = get("/metrics")->body();
+  EXPECT_NE(
+      metrics.find("millrace_target_requests_total{upstream=\"api\",target=\"unix:/a\\\"b\"} 9\n"),
+      std::string::npos);
+  EXPECT_NE(metrics.find("millrace_target_healthy{upstream=\"api\",target=\"unix:/a\\\"b\"} 0\n"),
+            std::string::npos);
+  EXPECT_NE(metrics.find("millrace_upstream_breaker_opened_total{upstream=\"api\"} 2\n"),
+            std::string::npos);
+}
+
+TEST_F(Admin, TargetsAreDrainedAndEnabledByPost) {
+  const auto post = [this](std::string target) {
+    return ask({.method = Method::kPost, .target = std::move(target)});
+  };
+  EXPECT_EQ(post("/upstreams/api/drain?target=%5B::1%5D:80")->body(), "draining\n");
+  EXPECT_EQ(post("/upstreams/api/enable?target=unix%3A%2Fa")->body(), "enabled\n");
+  EXPECT_EQ(source.changes, (std::vector<std::string>{"api [::1]:80 drain", "api unix:/a enable"}));
+  EXPECT_EQ(get("/upstreams/api/drain?target=a")->status(), 405);
+  EXPECT_EQ(post("/upstreams/api/drain").outcome, fail(Errc::kBadParameter));
+  EXPECT_EQ(post("/upstreams/none/drain?target=a").outcome, fail(Errc::kNotFound));
+  EXPECT_EQ(post("/upstreams/api/stop?target=a").outcome, fail(Errc::kNotFound));
+  EXPECT_EQ(post("/upstreams/api").outcome, fail(Errc::kNotFound));
 }
 
 TEST_F(Admin, StatusTellsWhatRuns) {

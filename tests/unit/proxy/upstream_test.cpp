@@ -9,6 +9,7 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -42,7 +43,7 @@ class UpstreamTest : public ::testing::Test {
   static std::set<std::string> used(Upstream& upstream) {
     std::set<std::string> out;
     for (int i = 0; i < 50; ++i)
-      if (const TargetLease lease = upstream.pick()) out.insert(lease.name());
+      if (const auto lease = upstream.pick()) out.insert(lease->name());
     return out;
   }
 
@@ -80,7 +81,7 @@ TEST_F(UpstreamTest, ARequestInFlightKeepsItsTarget) {
   const auto upstream = make({spec("a")});
   UpstreamState& state = upstream->state();
   {
-    const TargetLease lease = upstream->pick();
+    const TargetLease lease = std::move(*upstream->pick());
     upstream->set_targets({spec("b")});
     EXPECT_EQ(lease.name(), "a");
     EXPECT_NE(lease.origin(), nullptr);
@@ -97,9 +98,9 @@ TEST_F(UpstreamTest, ARequestInFlightKeepsItsTarget) {
 
 TEST_F(UpstreamTest, ALeaseIsMovedNotCountedTwice) {
   const auto upstream = make({spec("a")});
-  TargetLease first = upstream->pick();
+  TargetLease first = std::move(*upstream->pick());
   TargetLease second = std::move(first);
-  first = upstream->pick();
+  first = std::move(*upstream->pick());
   EXPECT_EQ(upstream->state().in_flight("a"), 2u);
   first = std::move(second);
   EXPECT_EQ(upstream->state().in_flight("a"), 1u);
@@ -122,20 +123,34 @@ TEST_F(UpstreamTest, NamesComeFromTheOrigin) {
 
 TEST_F(UpstreamTest, TheOperatorDrainsAndEnables) {
   const auto upstream = make({spec("a"), spec("b")});
-  EXPECT_TRUE(upstream->state().set_drained("a", true));
+  EXPECT_TRUE(upstream->state().set_drained("a", true, Clock::now()));
   EXPECT_EQ(used(*upstream), Names{"b"});
-  EXPECT_TRUE(upstream->state().set_drained("b", true));
+  EXPECT_TRUE(upstream->state().set_drained("b", true, Clock::now()));
   EXPECT_FALSE(upstream->pick());
-  EXPECT_TRUE(upstream->state().set_drained("a", false));
+  EXPECT_TRUE(upstream->state().set_drained("a", false, Clock::now()));
   EXPECT_EQ(used(*upstream), Names{"a"});
-  EXPECT_FALSE(upstream->state().set_drained("c", true));
+  EXPECT_FALSE(upstream->state().set_drained("c", true, Clock::now()));
+}
+
+TEST_F(UpstreamTest, WhereTheOnlyOneFailedAGroupThatStandsByIsAsked) {
+  const auto upstream = make({spec("a"), spec("b", 1, 2), spec("c", 1, 1)});
+  EXPECT_EQ(used(*upstream), Names{"a"});
+  const auto first = upstream->pick();
+  std::vector<std::uint64_t> avoid{first->id()};
+  const auto second = upstream->pick({.avoid = avoid});
+  EXPECT_EQ(second->name(), "c");
+  avoid.push_back(second->id());
+  const auto third = upstream->pick({.avoid = avoid});
+  EXPECT_EQ(third->name(), "b");
+  avoid.push_back(third->id());
+  EXPECT_EQ(upstream->pick({.avoid = avoid})->name(), "a");
 }
 
 TEST_F(UpstreamTest, OutcomesAreCounted) {
   const auto upstream = make({spec("a")});
   const auto state = upstream->state().targets()->front().state;
   const auto answer = [&](int status) {
-    TargetLease lease = upstream->pick();
+    TargetLease lease = std::move(*upstream->pick());
     lease.answered(status);
     lease.finished({});
   };
@@ -146,11 +161,11 @@ TEST_F(UpstreamTest, OutcomesAreCounted) {
   EXPECT_EQ(state->failures_in_a_row(), 3u);
   answer(200);
   EXPECT_EQ(state->failures_in_a_row(), 0u);
-  upstream->pick().failed(Errc::kConnectRefused);
+  upstream->pick()->failed(Errc::kConnectRefused);
   EXPECT_EQ(state->last_error(), Errc::kConnectRefused);
   EXPECT_EQ(state->failures_in_a_row(), 1u);
   EXPECT_EQ(state->judged(), 10u);
-  upstream->pick().failed(Errc::kClientGone);
+  upstream->pick()->failed(Errc::kClientGone);
   (void)upstream->pick();
   EXPECT_EQ(state->judged(), 10u);
   EXPECT_EQ(state->failures_in_a_row(), 1u);
@@ -162,7 +177,7 @@ TEST_F(UpstreamTest, ABodyThatBreaksOffIsAFailure) {
   const auto upstream = make({spec("a")});
   const auto state = upstream->state().targets()->front().state;
   const auto broken = [&](Errc cause) {
-    TargetLease lease = upstream->pick();
+    TargetLease lease = std::move(*upstream->pick());
     lease.answered(200);
     lease.finished(fail(cause));
   };
@@ -180,7 +195,7 @@ TEST_F(UpstreamTest, PickingAllocatesNothing) {
   (void)upstream->pick();
   const std::size_t before = allocations();
   for (int i = 0; i < 100; ++i) {
-    TargetLease lease = upstream->pick();
+    TargetLease lease = std::move(*upstream->pick());
     lease.answered(200);
     lease.finished({});
   }
@@ -232,7 +247,8 @@ class Eligible : public ::testing::Test {
   }
   void down(std::initializer_list<std::string_view> who) {
     for (const auto& entry : *state.targets())
-      state.set_unhealthy(*entry.state, std::ranges::find(who, entry.spec.name) != who.end());
+      state.set_unhealthy(*entry.state, std::ranges::find(who, entry.spec.name) != who.end(),
+                          Clock::now());
   }
 
   UpstreamState state{"api"};
@@ -266,9 +282,9 @@ TEST_F(Eligible, WhenTooFewAreHealthyAnywhereAllAreUsed) {
 
 TEST_F(Eligible, WhoIsDrainedOrWeighsNothingIsNeverUsed) {
   state.publish({spec("a", 0), spec("b"), spec("c", 1, 1)});
-  state.set_drained("b", true);
+  state.set_drained("b", true, Clock::now());
   EXPECT_EQ(names(0.5), Names{"c"});
-  state.set_drained("c", true);
+  state.set_drained("c", true, Clock::now());
   EXPECT_EQ(names(0.5), Names{});
 }
 
