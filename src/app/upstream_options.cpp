@@ -153,7 +153,8 @@ void publish_targets(const config::Config& config, proxy::TargetBoard& board) {
   for (const auto& [name, upstream] : config.upstreams) {
     const auto state = board.upstream(name);
     state->set_policy(to_policy(upstream));
-    proxy::publish_known(*state, to_sources(upstream));
+    // Without any of its own somebody else publishes them.
+    if (!upstream.targets.empty()) proxy::publish_known(*state, to_sources(upstream));
   }
   board.retain([&](const std::string& name) { return config.upstreams.contains(name); });
 }

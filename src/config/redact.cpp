@@ -27,6 +27,8 @@ bool is_secret_name(std::string_view name) noexcept {
 
 Config redacted(const Config& config) {
   Config out = config;
+  for (auto& [name, upstream] : out.upstreams)
+    if (upstream.sticky && !upstream.sticky->secret.empty()) upstream.sticky->secret = kRedacted;
   for (Route& route : out.routes) {
     if (!route.respond) continue;
     for (auto& [name, value] : route.respond->headers)

@@ -12,7 +12,7 @@
 //
 // A lease of which nothing of that is said (the request was given up) says nothing of the target.
 //
-// Thread rule: the io thread of its Upstream, and not beyond the life of its Client.
+// Thread rule: the io thread of its Upstream, which outlives it.
 #pragma once
 
 #include "client/client.hpp"

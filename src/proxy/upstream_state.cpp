@@ -3,6 +3,7 @@
 #include "base/log.hpp"
 
 #include <algorithm>
+#include <climits>
 #include <ranges>
 #include <utility>
 
@@ -24,7 +25,7 @@ std::vector<TargetSpec> unique(std::vector<TargetSpec> specs) {
     if (fresh)
       out.push_back(std::move(spec));
     else
-      out[place->second].weight += spec.weight;
+      out[place->second].weight += std::min(spec.weight, UINT_MAX - out[place->second].weight);
   }
   return out;
 }
@@ -69,8 +70,12 @@ void UpstreamState::publish(std::vector<TargetSpec> specs) {
   for (TargetSpec& spec : specs) {
     auto state = state_of(spec.name);
     set_flag(*state, TargetState::kRetired, false);
-    const bool fresh = notes_.try_emplace(state->id(), Note{.since = now}).second;
-    if (fresh && !targets_->empty()) begin_ramp(*state, now);
+    if (notes_.try_emplace(state->id(), Note{.since = now}).second) {
+      // It may have been away while somebody still used it.
+      set_flag(*state, TargetState::kUnhealthy, false);
+      set_flag(*state, TargetState::kEjected, outliers_.ejected(state->id()));
+      if (!targets_->empty()) begin_ramp(*state, now);
+    }
     next->push_back({std::move(spec), std::move(state)});
   }
   for (const Entry& old : *targets_) {
@@ -152,16 +157,17 @@ void UpstreamState::ended(TargetState& target, Outcome outcome, Errc cause, bool
   if (suspicious) suspect(target, Clock::now());
 }
 
+// All of them, so that the ejection of one that is drained meanwhile ends like any other.
 std::vector<OutlierDetector::Sample> UpstreamState::samples() const {
+  constexpr std::uint8_t kUnwell = TargetState::kUnhealthy | TargetState::kForbidden;
   std::vector<OutlierDetector::Sample> out;
   for (const Entry& entry : *targets_) {
     const TargetState& t = *entry.state;
-    if (entry.spec.weight == 0 || (t.flags() & TargetState::kForbidden) != 0) continue;
     out.push_back({.id = t.id(),
                    .judged = t.judged(),
                    .failures = t.failures(),
                    .latency_us = t.latency_us(),
-                   .well = (t.flags() & TargetState::kUnhealthy) == 0});
+                   .well = entry.spec.weight != 0 && (t.flags() & kUnwell) == 0});
   }
   return out;
 }

@@ -124,6 +124,27 @@ TEST_F(UpstreamHealth, ATargetThatIsPublishedAgainIsStillEjected) {
   EXPECT_EQ(used(), (Names{"b", "c", "d"}));
 }
 
+TEST_F(UpstreamHealth, EjectionsEndAlsoForWhoIsDrainedOrGoneMeanwhile) {
+  publish({"a", "b", "c"});
+  break_down("a", 5);
+  state->set_drained("a", true, Clock::now());
+  (void)state->tick(Clock::now() + 11s);
+  state->set_drained("a", false, Clock::now());
+  EXPECT_EQ(state_of("a"), "healthy");
+
+  break_down("a", 1);  // on probation
+  EXPECT_EQ(state_of("a"), "ejected");
+  const auto kept = state->targets()->front().state;
+  publish({"b", "c"});
+  publish({"a", "b", "c"});
+  EXPECT_EQ(state_of("a"), "ejected");
+  publish({"b", "c"});
+  (void)state->tick(Clock::now());
+  publish({"a", "b", "c"});
+  EXPECT_EQ(state->targets()->front().state, kept);
+  EXPECT_EQ(state_of("a"), "healthy");
+}
+
 TEST_F(UpstreamHealth, FlappingCostsFewRequests) {
   // Down every other second, for a minute, with a request each 10 ms. Without ejection a quarter of
   // all requests would fail at first.
@@ -356,14 +377,14 @@ class Following : public ::testing::Test {
   void follow(const DnsServer& server, NamedTargets source, Body body) {
     proxy::TargetSources sources{.fixed = {spec("fixed")}, .named = {std::move(source)}};
     publish_known(state, sources);
-    net::Resolver resolver({.servers = server.address(),
-                            .hosts_file = "",
-                            .search = net::SearchList{},
-                            .cache = {.ttl_min = 0s, .failure_ttl = 1ms, .refresh_retry = 0s}});
-    TargetFollower follower(state, resolver, sources,
-                            {.min = 1ms, .max = 5ms, .after_failure = 1ms});
     IoThread io(0);
     on_io(io, [&]() -> Task<void> {
+      net::Resolver resolver({.servers = server.address(),
+                              .hosts_file = "",
+                              .search = net::SearchList{},
+                              .cache = {.ttl_min = 0s, .failure_ttl = 1ms, .refresh_retry = 0s}});
+      TargetFollower follower(state, resolver, sources,
+                              {.min = 1ms, .max = 5ms, .after_failure = 1ms});
       TaskGroup group;
       group.spawn(follower.run());
       co_await body();
