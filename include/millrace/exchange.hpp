@@ -86,6 +86,8 @@ class Exchange {
   Errc cause = Errc::kCount_;
   /// One sentence more for the problem document: what, where, what to do.
   std::string detail;
+  /// For a 503: when to ask again. Below a second it is a second.
+  std::chrono::seconds retry_after{1};
 
   // --- the request's body ---
 

@@ -6,6 +6,7 @@
 
 #include "base/error.hpp"
 #include "millrace/dns_status.hpp"
+#include "millrace/supervision_status.hpp"
 #include "millrace/upstream_status.hpp"
 #include "runtime/task.hpp"
 
@@ -116,6 +117,10 @@ class StatusSource {
   /// No new requests for that target, or again. False: there is none of these names.
   [[nodiscard]] virtual bool set_target_drained(std::string_view upstream, std::string_view target,
                                                 bool drained) = 0;
+  /// What is supervised, by name.
+  [[nodiscard]] virtual std::vector<SupervisedStatus> processes() const = 0;
+  /// Begins to replace its instances, one after the other. False: there is none of that name.
+  virtual bool restart_process(std::string_view name) = 0;
 };
 
 }  // namespace millrace

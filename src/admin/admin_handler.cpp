@@ -6,6 +6,7 @@
 
 #include <array>
 #include <optional>
+#include <string>
 
 namespace millrace::admin {
 namespace {
@@ -74,10 +75,21 @@ bool comes_from_another_site(const http::Fields& fields) noexcept {
   return site != nullptr && site->value != "same-origin" && site->value != "none";
 }
 
+/// What stands between the two, if it is one segment.
+std::optional<std::string_view> name_in(std::string_view path, std::string_view before,
+                                        std::string_view behind) noexcept {
+  if (path.size() <= before.size() + behind.size()) return std::nullopt;
+  if (!path.starts_with(before) || !path.ends_with(behind)) return std::nullopt;
+  const std::string_view name =
+      path.substr(before.size(), path.size() - before.size() - behind.size());
+  if (name.contains('/')) return std::nullopt;
+  return name;
+}
+
 }  // namespace
 
 std::span<const AdminHandler::Page> AdminHandler::pages() noexcept {
-  static constexpr std::array<Page, 11> kPages{{
+  static constexpr std::array<Page, 12> kPages{{
       {"/livez", Method::kGet, &AdminHandler::livez},
       {"/readyz", Method::kGet, &AdminHandler::readyz},
       {"/metrics", Method::kGet, &AdminHandler::metrics},
@@ -86,6 +98,7 @@ std::span<const AdminHandler::Page> AdminHandler::pages() noexcept {
       {"/reload", Method::kPost, nullptr, &AdminHandler::reload},
       {"/drain", Method::kPost, &AdminHandler::drain},
       {"/log-level", Method::kPost, nullptr, &AdminHandler::log_level},
+      {"/processes", Method::kGet, &AdminHandler::processes, nullptr},
       {"/dns", Method::kGet, nullptr, &AdminHandler::dns},
       {"/dns/flush", Method::kPost, nullptr, &AdminHandler::flush_dns},
       {"/upstreams", Method::kGet, nullptr, &AdminHandler::upstreams},
@@ -119,10 +132,12 @@ Task<Result<void>> AdminHandler::handle(Exchange& exchange) {
   }
   if (request.path.starts_with(kUpstreamActions))
     co_return change_target(exchange, request.path.substr(kUpstreamActions.size()));
+  if (const auto name = name_in(request.path, "/processes/", "/restart"))
+    co_return restart_process(exchange, *name);
   exchange.detail =
-      "The admin address has /livez, /readyz, /metrics, /status, /config, /dns, /upstreams, POST "
-      "/reload, POST /drain, POST /log-level, POST /dns/flush and POST /upstreams/NAME/drain and "
-      "/enable?target=TARGET.";
+      "The admin address has /livez, /readyz, /metrics, /status, /config, /dns, /upstreams, "
+      "/processes, POST /reload, POST /drain, POST /log-level, POST /dns/flush, POST "
+      "/upstreams/NAME/drain and /enable?target=TARGET, and POST /processes/NAME/restart.";
   co_return fail(Errc::kNotFound);
 }
 
@@ -143,6 +158,24 @@ void AdminHandler::metrics(Exchange& exchange) {
 void AdminHandler::status(Exchange& exchange) {
   body_ = status_json(source_);
   respond(exchange, 200, kJson, body_);
+}
+
+void AdminHandler::processes(Exchange& exchange) {
+  body_ = processes_json(source_.processes());
+  respond(exchange, 200, kJson, body_);
+}
+
+Result<void> AdminHandler::restart_process(Exchange& exchange, std::string_view name) {
+  exchange.route_name = "/processes/NAME/restart";
+  if (exchange.request.method != Method::kPost) {
+    refuse_method(exchange, "POST, OPTIONS");
+  } else if (source_.restart_process(name)) {
+    respond(exchange, 202, kPlainText, "restarting\n");
+  } else {
+    exchange.detail = "There is no [process." + std::string(name) + "].";
+    return fail(Errc::kNotFound);
+  }
+  return {};
 }
 
 void AdminHandler::drain(Exchange& exchange) {

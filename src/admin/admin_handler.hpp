@@ -1,6 +1,6 @@
-// The admin address: GET /livez /readyz /metrics /status /config /dns /upstreams, POST /reload
-// /drain /log-level /dns/flush, /upstreams/NAME/drain?target=TARGET and
-// /upstreams/NAME/enable?target=TARGET.
+// The admin address: GET /livez /readyz /metrics /status /config /dns /upstreams /processes, POST
+// /reload /drain /log-level /dns/flush, /upstreams/NAME/drain?target=TARGET,
+// /upstreams/NAME/enable?target=TARGET and /processes/NAME/restart.
 //
 // It is for machines and people on this host, so it trusts nobody who comes by way of a browser:
 // a request whose Host is none of its own names is refused (DNS rebinding), and so is one that a
@@ -15,6 +15,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace millrace::admin {
 
@@ -42,6 +43,8 @@ class AdminHandler final : public Handler {
   [[nodiscard]] Task<Result<void>> config(Exchange& exchange);
   [[nodiscard]] Task<Result<void>> reload(Exchange& exchange);
   [[nodiscard]] Task<Result<void>> log_level(Exchange& exchange);
+  void processes(Exchange& exchange);
+  [[nodiscard]] Result<void> restart_process(Exchange& exchange, std::string_view name);
   [[nodiscard]] Task<Result<void>> dns(Exchange& exchange);
   [[nodiscard]] Task<Result<void>> flush_dns(Exchange& exchange);
   [[nodiscard]] Task<Result<void>> upstreams(Exchange& exchange);
@@ -67,6 +70,8 @@ class AdminHandler final : public Handler {
 [[nodiscard]] std::string reload_json(const ReloadOutcome& outcome);
 /// Its status: 200, 422 for a configuration that cannot be had, 409 for not now.
 [[nodiscard]] int reload_status(const ReloadOutcome& outcome) noexcept;
+/// The body of /processes.
+[[nodiscard]] std::string processes_json(const std::vector<SupervisedStatus>& processes);
 /// The body of /dns.
 [[nodiscard]] std::string dns_json(const DnsStatus& status);
 /// Of the queues in front of upstreams, as Prometheus text; a part of /metrics.

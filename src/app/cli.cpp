@@ -56,6 +56,41 @@ CLI::App* add_proxy(CLI::App& app, ProxyCommand& proxy) {
   return command;
 }
 
+/// What stands behind "--" is the command, whatever it looks like; CLI11 sees nothing of it.
+std::vector<std::string> take_command(int& argc, const char* const* argv) {
+  std::vector<std::string> command;
+  if (argc < 2 || std::string_view(argv[1]) != "run") return command;
+  for (int i = 2; i < argc; ++i) {
+    if (std::string_view(argv[i]) != "--") continue;
+    command.assign(argv + i + 1, argv + argc);
+    argc = i;
+  }
+  return command;
+}
+
+CLI::App* add_run(CLI::App& app, RunCommand& run) {
+  CLI::App* command =
+      app.add_subcommand("run", "Start a service and run a reverse proxy in front of it");
+  command->add_option("--workers", run.workers, "How many instances of it are started")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1'024))
+      ->capture_default_str();
+  command
+      ->add_option("--listen", run.listen,
+                   "host:port, [v6]:port or unix:/path; port 0: any free one")
+      ->type_name("ADDR")
+      ->capture_default_str();
+  add_overrides(*command, run.overrides);
+  command->footer(
+      "In CMD {socket} is the path of a socket and {port} a port to listen on, {index} counts the\n"
+      "instances from 0 and {name} is \"app\"; without {socket} or {port} CMD is to listen on "
+      "$PORT.\n"
+      "SIGHUP replaces the instances one after the other. --set process.app.KEY=VALUE sets the "
+      "rest.\n"
+      "Example: millrace run --workers 2 -- uvicorn app:app --uds {socket}");
+  return command;
+}
+
 CLI::App* add_check(CLI::App& app, CheckCommand& check) {
   CLI::App* command = app.add_subcommand("check", "Validate a configuration");
   add_config(*command, check.config);
@@ -86,11 +121,13 @@ Command parse_command_line(int argc, const char* const* argv) {
 
   ServeCommand serve;
   ProxyCommand proxy;
+  RunCommand run;
   CheckCommand check;
   FetchArguments fetch;
   ControlArguments control;
   const CLI::App* serve_command = add_serve(app, serve);
   const CLI::App* proxy_command = add_proxy(app, proxy);
+  const CLI::App* run_command = add_run(app, run);
   const CLI::App* fetch_command = add_fetch(app, fetch);
   add_check(app, check);
   add_control(app, control);
@@ -100,6 +137,7 @@ Command parse_command_line(int argc, const char* const* argv) {
               << "'; 'millrace --help' lists them\n";
     return Exit{kUsageError};
   }
+  run.command = take_command(argc, argv);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& shown) {  // --help, --version
@@ -110,6 +148,13 @@ Command parse_command_line(int argc, const char* const* argv) {
   }
   if (serve_command->parsed()) return serve;
   if (proxy_command->parsed()) return proxy;
+  if (run_command->parsed() && run.command.empty()) {
+    std::cerr
+        << "millrace: run needs a command behind --, such as: millrace run -- uvicorn app:app "
+           "--uds {socket}\n";
+    return Exit{kUsageError};
+  }
+  if (run_command->parsed()) return run;
   if (fetch_command->parsed()) {
     auto command = to_fetch_command(std::move(fetch));
     if (command) return std::move(*command);

@@ -26,6 +26,14 @@ struct ProxyCommand {
   std::vector<std::string> overrides;
 };
 
+/// `millrace run [--workers N] [--listen ADDR] [--set KEY=VALUE]... -- CMD...`
+struct RunCommand {
+  std::vector<std::string> command;
+  unsigned workers = 1;
+  std::string listen = "127.0.0.1:8080";
+  std::vector<std::string> overrides;
+};
+
 /// `millrace check [-c FILE] [--print | --schema] [--set KEY=VALUE]...`
 struct CheckCommand {
   std::string config;
@@ -69,8 +77,8 @@ struct Exit {
   int code = 0;
 };
 
-using Command =
-    std::variant<Exit, ServeCommand, ProxyCommand, CheckCommand, FetchCommand, ControlCommand>;
+using Command = std::variant<Exit, ServeCommand, ProxyCommand, RunCommand, CheckCommand,
+                             FetchCommand, ControlCommand>;
 
 /// Prints help, version and errors itself. Exit code 2 for usage errors.
 [[nodiscard]] Command parse_command_line(int argc, const char* const* argv);

@@ -13,6 +13,7 @@ struct Run {
   int operator()(const millrace::app::Exit& exit) const { return exit.code; }
   int operator()(const millrace::app::ServeCommand& c) const { return millrace::app::serve(c); }
   int operator()(const millrace::app::ProxyCommand& c) const { return millrace::app::proxy(c); }
+  int operator()(const millrace::app::RunCommand& c) const { return millrace::app::run_command(c); }
   int operator()(const millrace::app::FetchCommand& c) const { return millrace::app::fetch(c); }
   int operator()(const millrace::app::ControlCommand& c) const { return millrace::app::control(c); }
   int operator()(const millrace::app::CheckCommand& c) const { return millrace::app::check(c); }

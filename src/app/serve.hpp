@@ -1,4 +1,4 @@
-// `millrace serve` and `millrace proxy`.
+// `millrace serve`, `millrace proxy` and `millrace run`.
 #pragma once
 
 #include "app/cli.hpp"
@@ -7,5 +7,6 @@ namespace millrace::app {
 
 [[nodiscard]] int serve(const ServeCommand& command);
 [[nodiscard]] int proxy(const ProxyCommand& command);
+[[nodiscard]] int run_command(const RunCommand& command);
 
 }  // namespace millrace::app

@@ -42,7 +42,16 @@ ServerProcess::ServerProcess(config::Loaded loaded, Options options)
              });
            }),
       control_(threads_),
-      reloader_([this] { return reload_once(); }) {
+      reloader_([this] { return reload_once(); }),
+      processes_(*config_, {.board = targets_,
+                            .control = control_,
+                            .io = io_,
+                            .servers = servers_,
+                            .threads = threads_,
+                            .never_listened = [this](const std::string& text) {
+                              if (options_.for_processes) give_up(text);
+                            }}) {
+  parts_.push_back(&processes_);
   configuration_.source = options_.source;
   configuration_.loaded = started_;
   for (const config::Diagnostic& warning : loaded.warnings)
@@ -70,7 +79,8 @@ std::expected<void, std::string> ServerProcess::bind() {
   first_plan_ = std::move(*plan);
   for (const std::string& address : listeners_.close_unused())
     first_warnings_.push_back(address + " of LISTEN_FDS is not in the configuration: closed");
-  return bind_admin();
+  if (auto bound = bind_admin(); !bound) return bound;
+  return processes_.prepare();
 }
 
 bool ServerProcess::open_log() {
@@ -161,7 +171,13 @@ int ServerProcess::run() {
   offload_.reset();
   log_part_.reset();
   log_.reset();
-  return started ? 0 : 1;
+  return started ? exit_code_ : 1;
+}
+
+void ServerProcess::give_up(const std::string& text) {
+  log_->announce("gave_up", {{"error", text}});
+  exit_code_ = 1;
+  begin_drain();
 }
 
 Task<void> ServerProcess::control() {
@@ -169,7 +185,12 @@ Task<void> ServerProcess::control() {
   group.spawn(watch_signals([this](int signal) { on_signal(signal); }));
   group.spawn(tls_.watch());
   group.spawn(reloader_.run());
+  TaskGroup children;
+  children.spawn(processes_.run());
   (void)co_await stopped_.wait();
+  // Nobody has a request any more.
+  processes_.stop();
+  co_await children.join();
   if (admin_connections_ != nullptr) {
     admin_pipeline_->set_draining();
     co_await admin_connections_->stop_accepting();
@@ -258,7 +279,10 @@ bool ServerProcess::set_target_drained(std::string_view upstream, std::string_vi
 
 void ServerProcess::on_signal(int signal) {
   if (signal == SIGUSR1) return reopen_log();
-  if (signal == SIGHUP) return reloader_.request();
+  if (signal == SIGHUP) {
+    if (options_.for_processes) return processes_.restart_all("SIGHUP");
+    return reloader_.request();
+  }
   if (!draining_) return begin_drain();
   stop_now();
 }
@@ -287,7 +311,7 @@ Task<void> ServerProcess::drain_thread(ThreadServer& server, std::chrono::millis
   server.set_draining();
   co_await server.connections().stop_accepting();
   co_await server.connections().finish(limit);
-  co_await server.stop_keepers();
+  co_await server.end_asides();
   control_.post([this] { thread_drained(); });
 }
 
@@ -296,6 +320,7 @@ void ServerProcess::thread_drained() {
 }
 
 void ServerProcess::stop_now() {
+  processes_.kill();
   for (std::size_t i = 0; i < io_->size(); ++i) {
     (*io_)[i].post([this, i] { servers_[i]->connections().cancel(); });
   }

@@ -9,6 +9,7 @@
 #include "app/listeners.hpp"
 #include "app/log_part.hpp"
 #include "app/on_threads.hpp"
+#include "app/processes.hpp"
 #include "app/reload_part.hpp"
 #include "app/reloader.hpp"
 #include "app/restart_needed.hpp"
@@ -41,6 +42,9 @@ class ServerProcess final : StatusSource {
     std::string source;
     /// When the admin port is taken, take any other (`proxy`).
     bool any_admin_port = false;
+    /// The processes are what it is all for (`run`): SIGHUP rolls them, and when a command never
+    /// listens where it should, that is the end.
+    bool for_processes = false;
   };
 
   /// `loaded`: what Options::load gave first; it has a configuration.
@@ -70,6 +74,7 @@ class ServerProcess final : StatusSource {
   [[nodiscard]] Outcome start_threads();
   void announce();
   [[nodiscard]] Task<void> control();
+  void give_up(const std::string& text);
   void start_admin();
   void on_signal(int signal);
   void reopen_log();
@@ -112,6 +117,10 @@ class ServerProcess final : StatusSource {
   [[nodiscard]] std::vector<UpstreamStatus> upstreams() const override;
   [[nodiscard]] bool set_target_drained(std::string_view upstream, std::string_view target,
                                         bool drained) override;
+  [[nodiscard]] std::vector<SupervisedStatus> processes() const override {
+    return processes_.status();
+  }
+  bool restart_process(std::string_view name) override { return processes_.restart(name); }
   /// On that io thread; nullptr when it is going.
   [[nodiscard]] net::Resolver* resolver_of(std::size_t thread) noexcept;
 
@@ -137,6 +146,8 @@ class ServerProcess final : StatusSource {
   IoThread control_;
   Reloader reloader_;
   Event stopped_;
+  Processes processes_;
+  int exit_code_ = 0;
   admin::AdminHandler admin_handler_{*this};
   std::unique_ptr<server::ServerPipeline> admin_pipeline_;
   std::unique_ptr<server::Connections> admin_connections_;

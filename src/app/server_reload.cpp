@@ -1,8 +1,8 @@
 // How a running server takes a new configuration: two phases over all io threads.
 
 #include "app/server_process.hpp"
-#include "app/upstream_options.hpp"
 #include "app/service_manager.hpp"
+#include "app/upstream_options.hpp"
 #include "config/redact.hpp"
 
 #include <algorithm>

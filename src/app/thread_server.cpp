@@ -1,14 +1,18 @@
 #include "app/thread_server.hpp"
 
+#include "app/post_alert.hpp"
 #include "app/upstream_options.hpp"
 #include "runtime/task_group.hpp"
 
 #include <algorithm>
 #include <exception>
+#include <iterator>
 #include <utility>
 
 namespace millrace::app {
 namespace {
+
+constexpr std::size_t kAlertsAtOnceMax = 16;
 
 client::Client::Options to_client_options(const net::AddressGuard& guard) {
   client::Client::Options options;
@@ -87,7 +91,7 @@ Task<void> ThreadServer::commit(Surroundings with) {
 }
 
 Task<void> ThreadServer::change_keepers() {
-  if (shared_.thread != 0) co_return;
+  if (shared_.thread != 0 || ending_) co_return;
   co_await stop_keepers();
   keepers_ = std::make_unique<proxy::UpstreamKeepers>(resolver_);
   for (const auto& [name, upstream] : current().config().upstreams)
@@ -95,8 +99,33 @@ Task<void> ThreadServer::change_keepers() {
                    {.sources = to_sources(upstream), .health = to_health(upstream.health)});
 }
 
+// Checks and followed names of upstreams.
 Task<void> ThreadServer::stop_keepers() {
   if (keepers_ != nullptr) co_await keepers_->stop();
+}
+
+void ThreadServer::targets_changed(std::string_view upstream) noexcept {
+  for (const auto& stack : stacks_) stack->targets_changed(upstream);
+}
+
+std::vector<std::string> ThreadServer::requests_at(std::string_view upstream,
+                                                   std::string_view target) const {
+  std::vector<std::string> out;
+  for (const auto& stack : stacks_)
+    std::ranges::move(stack->requests_at(upstream, target), std::back_inserter(out));
+  return out;
+}
+
+void ThreadServer::post_json(std::string url, std::string json) {
+  if (ending_ || asides_.size() == kAlertsAtOnceMax) return;
+  asides_.spawn(post_alert(client_, std::move(url), std::move(json)));
+}
+
+Task<void> ThreadServer::end_asides() {
+  ending_ = true;
+  asides_.cancel();
+  co_await asides_.join();
+  co_await stop_keepers();
 }
 
 void ThreadServer::follow(const Listener& listener) {

@@ -15,6 +15,7 @@
 #include "net/tls_server.hpp"
 #include "proxy/upstream_keeper.hpp"
 #include "runtime/io_thread.hpp"
+#include "runtime/task_group.hpp"
 #include "server/connections.hpp"
 #include "server/pipeline.hpp"
 
@@ -23,6 +24,7 @@
 #include <list>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace millrace::app {
@@ -70,8 +72,16 @@ class ThreadServer final : TurnHook {
   void set_tls(std::size_t index, net::TlsServer server);
   /// Of every listener's answers: `Connection: close` from now on.
   void set_draining() noexcept;
-  /// Checks and followed names of upstreams; on the thread that has them, and nothing on others.
-  [[nodiscard]] Task<void> stop_keepers();
+  /// The targets of `upstream` have been published anew: those who wait for one look again.
+  void targets_changed(std::string_view upstream) noexcept;
+  /// Ids of the requests at a target of `upstream`.
+  [[nodiscard]] std::vector<std::string> requests_at(std::string_view upstream,
+                                                     std::string_view target) const;
+  /// To a URL of the operator's: an alert. Trouble is logged.
+  void post_json(std::string url, std::string json);
+  /// What runs beside the connections is ended (checks, followed names, alerts); nothing of that
+  /// kind begins any more.
+  [[nodiscard]] Task<void> end_asides();
   [[nodiscard]] net::Resolver& resolver() noexcept { return resolver_; }
   [[nodiscard]] server::Connections& connections() noexcept { return connections_; }
   /// Configurations that exchanges still have, the current one included.
@@ -92,6 +102,7 @@ class ThreadServer final : TurnHook {
   void swap_stacks();
   void follow(const Listener& listener);
   [[nodiscard]] Task<void> change_keepers();
+  [[nodiscard]] Task<void> stop_keepers();
   [[nodiscard]] server::ListenerShare share_of(const ListenerRole& role,
                                                std::shared_ptr<server::ServerPipeline> pipeline);
 
@@ -105,6 +116,8 @@ class ThreadServer final : TurnHook {
   std::vector<Open> open_;
   server::Connections connections_;
   std::unique_ptr<proxy::UpstreamKeepers> keepers_;  // on the first thread
+  TaskGroup asides_;
+  bool ending_ = false;
 };
 
 }  // namespace millrace::app

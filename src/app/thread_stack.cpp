@@ -190,6 +190,18 @@ server::PipelineRules& ThreadStack::rules(const ListenerRole& role) noexcept {
   return role.egress ? egress_[*role.egress]->rules : *rules_;
 }
 
+void ThreadStack::targets_changed(std::string_view upstream) noexcept {
+  if (const auto at = upstreams_.find(upstream); at != upstreams_.end())
+    at->second->targets_changed();
+}
+
+std::vector<std::string> ThreadStack::requests_at(std::string_view upstream,
+                                                  std::string_view target) const {
+  const auto at = upstreams_.find(upstream);
+  if (at == upstreams_.end()) return {};
+  return at->second->requests_at(target);
+}
+
 void ThreadStack::limit_idle() noexcept {
   for (const auto& [name, upstream] : upstreams_) upstream->limit_idle();
 }

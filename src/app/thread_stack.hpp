@@ -30,6 +30,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace millrace::app {
@@ -83,6 +84,11 @@ class ThreadStack final : public server::RulesInUse {
   /// Of origins that it shares with other configurations its own limits count again.
   void limit_idle() noexcept;
   [[nodiscard]] const config::Config& config() const noexcept { return *config_; }
+  /// The targets of `upstream` have been published anew: those who wait for one look again.
+  void targets_changed(std::string_view upstream) noexcept;
+  /// Ids of the requests at a target of `upstream`.
+  [[nodiscard]] std::vector<std::string> requests_at(std::string_view upstream,
+                                                     std::string_view target) const;
 
  private:
   // server::RulesInUse

@@ -153,6 +153,8 @@ void publish_targets(const config::Config& config, proxy::TargetBoard& board) {
   for (const auto& [name, upstream] : config.upstreams) {
     const auto state = board.upstream(name);
     state->set_policy(to_policy(upstream));
+    // The instances of a process are published when they are ready.
+    state->expect(upstream.process ? std::optional(std::chrono::seconds(0)) : std::nullopt);
     // Without any of its own somebody else publishes them.
     if (!upstream.targets.empty()) proxy::publish_known(*state, to_sources(upstream));
   }

@@ -225,20 +225,58 @@ void check_balance(Reader& reader, const Value& root, const std::string& path,
     reader.error_of(root, path + ".health", "timeout is longer than interval");
 }
 
+template <class Map>
+std::string nearest_name(const std::string& name, const Map& map) {
+  std::vector<std::string_view> names;
+  names.reserve(map.size());
+  for (const auto& [known, item] : map) names.push_back(known);
+  return did_you_mean(name, names);
+}
+
+/// Targets that are given, or a process that has them.
+void check_servers(Reader& reader, const Value& root, const std::string& path,
+                   const Upstream& upstream, const Config& config) {
+  const bool targets = given(root, path + ".targets");
+  if (!targets && !given(root, path + ".process"))
+    reader.error_of(root, path, "needs the key \"targets\" or the key \"process\"");
+  if (!upstream.process) return;
+  if (targets)
+    reader.error_of(root, path + ".process",
+                    "stands beside targets: expected exactly one of the two");
+  if (!config.processes.contains(*upstream.process))
+    reader.error_of(root, path + ".process",
+                    "there is no [process." + *upstream.process + "]" +
+                        nearest_name(*upstream.process, config.processes));
+}
+
 void check_upstream(Reader& reader, const Value& root, const std::string& name,
-                    const Upstream& upstream) {
+                    const Upstream& upstream, const Config& config) {
   const std::string path = "upstream." + name;
+  check_servers(reader, root, path, upstream, config);
   const auto targets = locate(root, path + ".targets").value;
   if (targets != nullptr && targets->kind == Value::Kind::kArray && targets->items.empty()) {
     reader.error_of(root, path + ".targets", "expected at least one target");
   }
   check_authorities(reader, root, path + ".tls.ca", upstream.tls.ca);
   check_balance(reader, root, path, upstream);
+  if (upstream.process && upstream.tls != UpstreamTls{})
+    reader.error_of(root, path + ".tls", "has no effect: instances of a process speak plain HTTP");
   const bool any_tls = std::ranges::any_of(upstream.targets, &Target::tls);
   const bool all_read =
       std::ranges::none_of(upstream.targets, [](const Target& t) { return t.host.empty(); });
   if (upstream.tls == UpstreamTls{} || any_tls || !all_read || upstream.targets.empty()) return;
   reader.error_of(root, path + ".tls", "has no effect: none of the targets is https");
+}
+
+void check_process(Reader& reader, const Value& root, const std::string& path,
+                   const Process& process) {
+  const auto& words = process.command.words;
+  if (given(root, path + ".directory") && !process.directory.empty() &&
+      !std::filesystem::is_directory(process.directory))
+    reader.error_of(root, path + ".directory",
+                    "there is no directory " + quote(process.directory.string()));
+  if (!words.empty() && words.front().contains('{'))
+    reader.error_of(root, path + ".command", "the program itself is no placeholder");
 }
 
 void check_actions(Reader& reader, const Value& root, const std::string& path) {
@@ -261,12 +299,9 @@ void check_route(Reader& reader, const Value& root, const std::string& path, con
                  const Config& config) {
   check_actions(reader, root, path);
   if (route.upstream && !config.upstreams.contains(*route.upstream)) {
-    std::vector<std::string_view> names;
-    names.reserve(config.upstreams.size());
-    for (const auto& [name, upstream] : config.upstreams) names.push_back(name);
-    reader.error_of(
-        root, path + ".upstream",
-        "there is no [upstream." + *route.upstream + "]" + did_you_mean(*route.upstream, names));
+    reader.error_of(root, path + ".upstream",
+                    "there is no [upstream." + *route.upstream + "]" +
+                        nearest_name(*route.upstream, config.upstreams));
   }
   if (route.endpoint && *route.endpoint == "docs") {
     reader.error_of(root, path + ".endpoint",
@@ -387,7 +422,9 @@ void check(Reader& reader, const Value& root, const Config& config) {
   warn_of_certificates(reader, root, config);
   check_authorities(reader, root, "fetch.tls.ca", config.fetch.tls.ca);
   for (const auto& [name, upstream] : config.upstreams)
-    check_upstream(reader, root, name, upstream);
+    check_upstream(reader, root, name, upstream, config);
+  for (const auto& [name, process] : config.processes)
+    check_process(reader, root, "process." + name, process);
   const Value* const routes = locate(root, "route").value;
   if (routes == nullptr || routes->kind != Value::Kind::kArray) return;
   for (std::size_t i = 0; i < config.routes.size(); ++i) {

@@ -57,6 +57,9 @@ struct Field {
 
 template <class S>
 [[nodiscard]] std::span<const Field<S>> fields();
+// In process_keys.cpp; the others are in keys.cpp.
+template <>
+std::span<const Field<Process>> fields();
 
 // In balance_keys.cpp; the others are in keys.cpp.
 template <>
@@ -78,7 +81,7 @@ concept OneOf = (std::same_as<T, Ts> || ...);
 /// Printed under a header of its own, `[server]` or `[[route]]`, not as `{ ... }`.
 template <class T>
 inline constexpr bool kSection = OneOf<T, Server, TlsListener, Limits, Admin, Log, Fetch, Egress,
-                                       Offload, Image, Compute, Upstream, Route>;
+                                       Offload, Image, Compute, Upstream, Process, Route>;
 
 /// An optional that is written as "none"; any other one is simply left out.
 template <class T>
@@ -322,6 +325,9 @@ MILLRACE_SCALAR_CODEC(HostPolicy);
 MILLRACE_SCALAR_CODEC(AccessLog);
 MILLRACE_SCALAR_CODEC(RequestBuffer);
 MILLRACE_SCALAR_CODEC(StringMap);  // fields of a response
+MILLRACE_SCALAR_CODEC(Command);
+MILLRACE_SCALAR_CODEC(Variables);
+MILLRACE_SCALAR_CODEC(Ready);
 
 #undef MILLRACE_SCALAR_CODEC
 

@@ -17,6 +17,7 @@
 #include "config/address.hpp"
 #include "config/balance.hpp"
 #include "config/pattern.hpp"
+#include "config/process.hpp"
 #include "http/limits.hpp"
 #include "http/method.hpp"
 
@@ -249,7 +250,8 @@ struct Queue {
 
 /// `[upstream.NAME]`
 struct Upstream {
-  std::vector<Target> targets;  ///< at least one
+  std::vector<Target> targets;         ///< at least one, unless there is a process
+  std::optional<std::string> process;  ///< a key of Config::processes, instead of targets
   Balance balance = Balance::kRandomTwo;
   std::optional<HashKey> hash;  ///< for kRingHash; not given: the client's address
   std::optional<Sticky> sticky;
@@ -330,6 +332,7 @@ struct Config {
   Image image;
   Compute compute;
   std::map<std::string, Upstream, std::less<>> upstreams;
+  std::map<std::string, Process, std::less<>> processes;
   std::vector<Route> routes;  ///< never empty after loading: without any it is `/*` to `all`
   friend bool operator==(const Config&, const Config&) = default;
 };

@@ -32,6 +32,15 @@ std::string location_fault(std::string_view text) {
   return "expected a path or an absolute URL, such as \"https://example.com/\", got " + quote(text);
 }
 
+/// A list that is left out where there is nothing in it.
+template <auto M>
+constexpr auto unless_empty(Field<typename MemberOf<decltype(M)>::Struct> field) {
+  using S = typename MemberOf<decltype(M)>::Struct;
+  using T = typename MemberOf<decltype(M)>::Type;
+  field.text = [](const S& in) { return (in.*M).empty() ? std::string() : Codec<T>::text(in.*M); };
+  return field;
+}
+
 }  // namespace
 
 template <>
@@ -411,27 +420,15 @@ std::span<const Field<UpstreamTls>> fields() {
 }
 
 template <>
-std::span<const Field<KeepAlive>> fields() {
-  static constexpr auto kFields = std::to_array<Field<KeepAlive>>({
-      key<&KeepAlive::idle_max>("idle_max",
-                                "Idle connections kept per target and I/O thread; 0 keeps none.",
-                                {.max = 65'536}),
-      key<&KeepAlive::idle_timeout>("idle_timeout",
-                                    "How long one is kept at most; the server's own time, once "
-                                    "learned, comes first.",
-                                    kWait),
-  });
-  return kFields;
-}
-
-template <>
 std::span<const Field<Upstream>> fields() {
   static constexpr auto kFields = std::to_array<Field<Upstream>>({
-      key<&Upstream::targets>("targets",
-                              "Its servers: http://host:port, https://host, h2c://host:port, "
-                              "unix:/path or srv:_http._tcp.name; or { url = \"...\", weight = 2, "
-                              "priority = 1 }.",
-                              {.required = true}),
+      unless_empty<&Upstream::targets>(key<&Upstream::targets>(
+          "targets",
+          "Its servers: http://host:port, https://host, h2c://host:port, unix:/path or "
+          "srv:_http._tcp.name; or { url = \"...\", weight = 2, priority = 1 }. This or process.")),
+      key<&Upstream::process>(
+          "process",
+          "Name of the [process.NAME] whose instances are its servers, instead of targets."),
       key<&Upstream::balance>("balance", "How a target is chosen."),
       key<&Upstream::hash>("hash",
                            "What ring_hash goes by: { header = \"X-User\" }, { cookie = \"sid\" }, "
@@ -464,7 +461,6 @@ std::span<const Field<Upstream>> fields() {
           "A WebSocket or other tunnel in which neither side says anything. Long, because being "
           "quiet is what many are for; libraries ping every 20 s or so.",
           kWait),
-      later<Upstream>("process"),
       key<&Upstream::retry>("retry", "When a failed request is sent again."),
       key<&Upstream::concurrency>(
           "concurrency", "Requests at once, of all I/O threads together; more wait in the queue.",
@@ -551,11 +547,11 @@ std::span<const Field<Config>> fields() {
       key<&Config::image>("image", "Limits of the image endpoints."),
       key<&Config::compute>("compute", "Limits of the compute endpoints."),
       key<&Config::upstreams>("upstream", "Services behind, by name."),
+      key<&Config::processes>("process", "Services that are started and supervised here, by name."),
       key<&Config::routes>(
           "route",
           "Which request goes where; the first that matches wins. Without any: /* to the "
           "endpoint all."),
-      later<Config>("process"),
   });
   return kFields;
 }

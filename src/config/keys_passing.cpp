@@ -68,6 +68,20 @@ std::span<const Field<RouteRetry>> fields() {
 }
 
 template <>
+std::span<const Field<KeepAlive>> fields() {
+  static constexpr auto kFields = std::to_array<Field<KeepAlive>>({
+      key<&KeepAlive::idle_max>("idle_max",
+                                "Idle connections kept per target and I/O thread; 0 keeps none.",
+                                {.max = 65'536}),
+      key<&KeepAlive::idle_timeout>("idle_timeout",
+                                    "How long one is kept at most; the server's own time, once "
+                                    "learned, comes first.",
+                                    kWait),
+  });
+  return kFields;
+}
+
+template <>
 std::span<const Field<Queue>> fields() {
   static constexpr auto kFields = std::to_array<Field<Queue>>({
       key<&Queue::size>("size", "Requests that wait; over it 503.", {.max = 1'000'000}),

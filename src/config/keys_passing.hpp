@@ -1,5 +1,5 @@
-// Keys of how a request passes to an upstream: retries, the queue, the client that goes away. Their
-// tables are in keys_passing.cpp. Private to src/config.
+// Keys of how a request passes to an upstream: retries, idle connections, the
+// queue, the client that goes away. Their tables are in keys_passing.cpp. Private to src/config.
 #pragma once
 
 #include "config/codec.hpp"
@@ -14,6 +14,8 @@ template <>
 std::span<const Field<Retry>> fields();
 template <>
 std::span<const Field<RouteRetry>> fields();
+template <>
+std::span<const Field<KeepAlive>> fields();
 template <>
 std::span<const Field<Queue>> fields();
 

@@ -62,6 +62,7 @@ Task<Result<void>> pass_response(Exchange& exchange, const Request& request, Res
     const Result<Bytes> piece = co_await response.read();
     if (!piece) co_return fail(piece.error());
     if (piece->empty()) break;
+    if (changes.use != nullptr) changes.use->progress();
     if (const auto written = co_await exchange.write(*piece); !written) co_return written;
   }
   co_return exchange.finish(response.trailers());

@@ -5,6 +5,7 @@
 
 #include "client/response.hpp"
 #include "millrace/exchange.hpp"
+#include "millrace/target_use.hpp"
 
 #include <string_view>
 
@@ -31,6 +32,8 @@ struct AnswerChanges {
   bool drop_cookies = false;
   /// A Set-Cookie field of ours; empty: none.
   std::string_view set_cookie = {};
+  /// Told of each piece of the body; nullptr: nobody is.
+  TargetUse::Shard* use = nullptr;
 };
 
 /// Head, body and trailers, or the tunnel that an answer of 101 opens. The caller closes the

@@ -71,9 +71,7 @@ struct ReverseProxy::Pass {
         body(e),
         held(e, proxy.options_.buffer),
         sender(proxy.upstream_, proxy.limits_,
-               {.exchange = e,
-                .per_try = proxy.options_.per_try,
-                .deadline = end}) {}
+               {.exchange = e, .per_try = proxy.options_.per_try, .deadline = end}) {}
 
   Exchange& exchange;
   const TimePoint deadline;
@@ -138,8 +136,8 @@ Task<Result<Response>> ReverseProxy::fetch(Pass& pass) {
 Task<Result<void>> ReverseProxy::answer(Pass& pass, Response& response) {
   pass.exchange.upstream.status = response.status();
   const std::string cookie = pass.sender.cookie();
-  const Result<void> passed =
-      co_await pass_answer(pass.exchange, pass.request, response, {.set_cookie = cookie});
+  const Result<void> passed = co_await pass_answer(
+      pass.exchange, pass.request, response, {.set_cookie = cookie, .use = pass.sender.use()});
   pass.sender.finished(passed);
   const bool finish = options_.client_gone == ClientGone::kFinish && !response.is_tunnel();
   if (finish && is_client_gone(passed)) co_await read_to_end(response);
@@ -160,6 +158,11 @@ Task<Result<void>> ReverseProxy::forward(Pass& pass) {
   }
   pass.permit = limits_.admission.try_enter();
   if (!pass.permit) {
+    // Of a process that has failed too often: there is no use in waiting.
+    if (const auto expected = upstream_.state().expected(); expected > std::chrono::seconds(0)) {
+      exchange.retry_after = *expected;
+      co_return fail(Errc::kNoTarget);
+    }
     if (const auto entered = co_await enter(pass); !entered) co_return entered;
   }
   pass.began = IoThread::current().turn_time();
@@ -168,7 +171,10 @@ Task<Result<void>> ReverseProxy::forward(Pass& pass) {
   exchange.upstream.target = std::move(pass.request.trace.target);
   exchange.upstream.attempts = pass.request.trace.attempts;
   exchange.upstream.reused = pass.request.trace.reused;
-  if (!response) co_return fail(response.error());
+  if (!response) {
+    exchange.retry_after = upstream_.state().expected().value_or(exchange.retry_after);
+    co_return fail(response.error());
+  }
   co_return co_await answer(pass, *response);
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 namespace millrace::proxy {
 namespace {
@@ -12,6 +13,10 @@ namespace {
 TimePoint now_in_turn() noexcept {
   IoThread* const io = IoThread::current_or_null();
   return io != nullptr ? io->turn_time() : Clock::now();
+}
+
+bool is_timeout(Errc cause) noexcept {
+  return cause == Errc::kFirstByteTimeout || cause == Errc::kTotalTimeout;
 }
 
 }  // namespace
@@ -30,11 +35,22 @@ Outcome judge(const Error& error, bool answered) noexcept {
   }
 }
 
+TargetLease::TargetLease(LocalTargetPtr target, UpstreamState& upstream, TimePoint now,
+                         bool probes) noexcept
+    : target_(std::move(target)), upstream_(&upstream), began_(now), probes_(probes) {
+  TargetUse* const use = target_->spec.use.get();
+  IoThread* const io = IoThread::current_or_null();
+  if (use == nullptr || io == nullptr) return;
+  use_ = &use->shard(io->index());
+  use_->begin();
+}
+
 TargetLease& TargetLease::operator=(TargetLease&& other) noexcept {
   if (this == &other) return *this;
   release();
   target_ = std::move(other.target_);
   upstream_ = other.upstream_;
+  use_ = std::exchange(other.use_, nullptr);
   began_ = other.began_;
   outcome_ = other.outcome_;
   cause_ = other.cause_;
@@ -45,6 +61,7 @@ TargetLease& TargetLease::operator=(TargetLease&& other) noexcept {
 
 void TargetLease::answered(int status) noexcept {
   answered_ = true;
+  if (use_ != nullptr) use_->answer();
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(now_in_turn() - began_);
   target_->state->took(static_cast<std::uint32_t>(
       std::clamp<std::int64_t>(took.count(), 0, std::int64_t{UINT32_MAX})));
@@ -69,6 +86,9 @@ void TargetLease::finished(const Result<void>& outcome) noexcept {
 
 void TargetLease::release() noexcept {
   if (target_ == nullptr) return;
+  // First: who sees that the request has ended may destroy what counts it.
+  if (use_ != nullptr) use_->end(answered_, is_timeout(cause_));
+  use_ = nullptr;
   upstream_->ended(*target_->state, outcome_, cause_, probes_);
   target_ = nullptr;
 }

@@ -53,8 +53,7 @@ class TargetLease {
   TargetLease() = default;
   /// `target` has begun a request: TargetState::begin.
   /// `probes`: for the upstream's breaker.
-  TargetLease(LocalTargetPtr target, UpstreamState& upstream, TimePoint now, bool probes) noexcept
-      : target_(std::move(target)), upstream_(&upstream), began_(now), probes_(probes) {}
+  TargetLease(LocalTargetPtr target, UpstreamState& upstream, TimePoint now, bool probes) noexcept;
   TargetLease(TargetLease&& other) noexcept { *this = std::move(other); }
   TargetLease& operator=(TargetLease&& other) noexcept;
   ~TargetLease() { release(); }
@@ -72,6 +71,8 @@ class TargetLease {
   void answered(int status) noexcept;
   /// There was no answer.
   void failed(const Error& error) noexcept;
+  /// For pieces of the answer; nullptr: nobody counts them.
+  [[nodiscard]] TargetUse::Shard* use() const noexcept { return use_; }
   /// How the answer's body and the rest went.
   void finished(const Result<void>& outcome) noexcept;
 
@@ -80,6 +81,7 @@ class TargetLease {
 
   LocalTargetPtr target_;
   UpstreamState* upstream_ = nullptr;
+  TargetUse::Shard* use_ = nullptr;
   TimePoint began_{};
   Outcome outcome_ = Outcome::kNeither;
   Errc cause_ = Errc::kCount_;

@@ -39,10 +39,21 @@ void tell_deadline(Request& request, TimePoint deadline) {
 
 }  // namespace
 
-Result<TargetLease> TargetSender::pick() {
+PickContext TargetSender::context() const {
   PickContext context = upstream_.context_for(options_.exchange);
   if (last_) context.avoid = {&*last_, 1};
-  return upstream_.pick(context);
+  return context;
+}
+
+Result<TargetLease> TargetSender::pick() {
+  return upstream_.pick(context());
+}
+
+/// There is none, or none but the one that has just failed; a supervised one will soon be there.
+bool TargetSender::waits_for(const Result<TargetLease>& picked) const noexcept {
+  if (upstream_.state().expected() != std::chrono::seconds(0)) return false;
+  if (!picked) return picked.error().is(Errc::kNoTarget);
+  return failed_ && last_ == picked->id();
 }
 
 // Balancers know nothing of the limits: asked often enough, most of them come by every target.
@@ -60,6 +71,11 @@ Result<TargetSender::Hold> TargetSender::pick_with_room() {
 Task<Result<void>> TargetSender::hold_target(std::optional<Hold>& hold) {
   if (!limits_.has_target_limits()) {
     Result<TargetLease> lease = pick();
+    if (waits_for(lease)) {
+      lease = fail(Errc::kNoTarget);  // a lease of the one that failed would keep it in use
+      lease =
+          co_await upstream_.await_target(context(), after(Clock::now(), upstream_.kTargetWaitMax));
+    }
     if (!lease) co_return fail(lease.error());
     hold.emplace(std::move(*lease));
     co_return Result<void>{};
@@ -91,27 +107,38 @@ void TargetSender::aim(const TargetLease& target, Request& request) {
   tell_deadline(request, options_.deadline);
 }
 
+void TargetSender::note(std::size_t slot) {
+  const TargetLease& lease = holds_[slot]->lease;
+  if (lease.use() != nullptr) notes_[slot].emplace(upstream_, lease, options_.exchange.request_id);
+}
+
 Task<Result<Response>> TargetSender::send(Request& request) {
   if (under_way_ == 0) {
+    for (auto& note : notes_) note.reset();
     for (std::optional<Hold>& hold : holds_) hold.reset();
     answered_ = nullptr;
   }
-  std::optional<Hold>& slot = holds_[holds_[0] ? 1 : 0];
-  if (const auto held = co_await hold_target(slot); !held) {
-    slot.reset();
+  const std::size_t slot = holds_[0] ? 1 : 0;
+  if (const auto held = co_await hold_target(holds_[slot]); !held) {
+    holds_[slot].reset();
     co_return fail(held.error());
   }
-  aim(slot->lease, request);
+  Hold& hold = *holds_[slot];
+  note(slot);
+  aim(hold.lease, request);
   ++under_way_;
   Result<Response> response = options_.per_try == Duration::max()
                                   ? co_await upstream_.client().fetch(request)
                                   : co_await send_in_time(request);
   --under_way_;
+  failed_ = !response;
   if (response) {
-    answered_ = &*slot;
-    slot->lease.answered(response->status());
+    answered_ = &hold;
+    hold.lease.answered(response->status());
   } else {
-    slot->lease.failed(response.error());
+    hold.lease.failed(response.error());
+    if (response.error().is(Errc::kFirstByteTimeout))
+      upstream_.gave_up(hold.lease, options_.exchange.request_id);
     log_failure(upstream_.options(), request.trace, response.error());
   }
   co_return response;

@@ -38,6 +38,10 @@ class TargetSender final : public client::Sender {
   void finished(const Result<void>& outcome) noexcept;
   /// A Set-Cookie field that brings the client back to the target that answered; mostly empty.
   [[nodiscard]] std::string cookie() const;
+  /// Of the target that answered, to be told of its body; nullptr: it is not supervised.
+  [[nodiscard]] TargetUse::Shard* use() const noexcept {
+    return answered_ == nullptr ? nullptr : answered_->lease.use();
+  }
 
  private:
   // A request and its hedge.
@@ -51,7 +55,10 @@ class TargetSender final : public client::Sender {
     Admission::Permit place;
   };
 
+  [[nodiscard]] PickContext context() const;
   [[nodiscard]] Result<TargetLease> pick();
+  [[nodiscard]] bool waits_for(const Result<TargetLease>& picked) const noexcept;
+  void note(std::size_t slot);
   [[nodiscard]] Result<Hold> pick_with_room();
   [[nodiscard]] Task<Result<void>> hold_target(std::optional<Hold>& hold);
   void aim(const TargetLease& target, client::Request& request);
@@ -63,7 +70,10 @@ class TargetSender final : public client::Sender {
   std::optional<std::uint64_t> last_;  // TargetState::id
   std::size_t under_way_ = 0;
   std::array<std::optional<Hold>, kAtOnceMax> holds_;
+  // For supervised targets: what is going on there.
+  std::array<std::optional<Upstream::Note>, kAtOnceMax> notes_;
   Hold* answered_ = nullptr;  // the last one of which an answer came
+  bool failed_ = false;       // what was tried last
 };
 
 }  // namespace millrace::proxy

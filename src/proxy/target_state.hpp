@@ -10,10 +10,12 @@
 
 #include "base/error.hpp"
 #include "client/origin.hpp"
+#include "millrace/target_use.hpp"
 
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -27,6 +29,8 @@ struct TargetSpec {
   unsigned priority = 0;  ///< the lowest group with enough healthy targets gets everything
   /// What the Host field says where it is the target's own; empty: from the origin.
   std::string authority = {};
+  /// Told of every request, where somebody wants to know.
+  std::shared_ptr<TargetUse> use = nullptr;
   friend bool operator==(const TargetSpec&, const TargetSpec&) = default;
 };
 

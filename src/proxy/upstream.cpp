@@ -142,6 +142,64 @@ std::string Upstream::cookie_for(const TargetLease& target, const Exchange& exch
   return sticky_field(*options_.sticky, target.token(), exchange.request.https);
 }
 
+/// Until targets have changed. Fails with the scope's reason when cancelled.
+class Upstream::Turn final : public QueuedWaiter {
+ public:
+  explicit Turn(WaitQueue& queue) noexcept : queue_(queue) {}
+  bool await_ready() const noexcept { return false; }
+  template <class P>
+  bool await_suspend(std::coroutine_handle<P> h) noexcept {
+    if (!suspend(h)) return false;
+    queue_.push(*this);
+    return true;
+  }
+  [[nodiscard]] Result<void> await_resume() const noexcept {
+    if (was_cancelled()) return fail(cancel_reason());
+    return {};
+  }
+
+ private:
+  WaitQueue& queue_;
+};
+
+Task<Result<void>> Upstream::next_change() {
+  co_return co_await Turn(waiting_);
+}
+
+Task<Result<TargetLease>> Upstream::await_target(PickContext context, TimePoint deadline) {
+  if (waiting_count_ == kWaitingMax) co_return fail(Errc::kQueueFull);
+  ++waiting_count_;
+  Result<TargetLease> outcome = fail(Errc::kNoTarget);
+  for (auto expected = state_->expected(); expected == std::chrono::seconds(0);
+       expected = state_->expected()) {
+    DeadlineScope limit(Errc::kQueueTimeout, deadline - Clock::now());
+    const Result<void> changed = co_await in_scope(limit.scope(), next_change());
+    if (!changed) {
+      outcome = fail(changed.error());
+      break;
+    }
+    Result<TargetLease> lease = pick(context);
+    if (!lease && lease.error().is(Errc::kNoTarget)) continue;
+    if (lease && std::ranges::find(context.avoid, lease->id()) != context.avoid.end()) continue;
+    outcome = std::move(lease);
+    break;
+  }
+  --waiting_count_;
+  co_return outcome;
+}
+
+std::vector<std::string> Upstream::requests_at(std::string_view target) const {
+  std::vector<std::string> out;
+  for (const Note& note : notes_)
+    if (note.lease_ && note.lease_.name() == target) out.emplace_back(note.request_id_);
+  if (given_up_.target == target) out.push_back(given_up_.request_id);
+  return out;
+}
+
+void Upstream::gave_up(const TargetLease& lease, std::string_view request_id) {
+  given_up_ = {lease.name(), std::string(request_id)};
+}
+
 void Upstream::set_targets(std::vector<TargetSpec> targets) {
   state_->publish(std::move(targets));
   if (const auto ready = refresh(); !ready) log_fault(ready.error());

@@ -14,6 +14,7 @@
 #include "proxy/sticky.hpp"
 #include "proxy/target_lease.hpp"
 #include "proxy/upstream_state.hpp"
+#include "runtime/wait_queue.hpp"
 
 #include <expected>
 #include <memory>
@@ -21,6 +22,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <boost/intrusive/list.hpp>
 
 namespace millrace::proxy {
 
@@ -69,6 +72,35 @@ class Upstream {
   [[nodiscard]] std::string cookie_for(const TargetLease& target, const Exchange& exchange) const;
   /// For all threads; this one has them at once.
   void set_targets(std::vector<TargetSpec> targets);
+  /// Waits for a target that can be expected soon (UpstreamState::expect), one that `context` does
+  /// not have avoided: for `deadline` at most, kWaitingMax requests at a time. Errors: kNoTarget,
+  /// kQueueFull, kQueueTimeout, the scope's.
+  [[nodiscard]] Task<Result<TargetLease>> await_target(PickContext context, TimePoint deadline);
+  static constexpr Duration kTargetWaitMax = std::chrono::seconds(5);
+  static constexpr std::size_t kWaitingMax = 1'024;
+  /// Targets have been published: those who wait look again.
+  void targets_changed() noexcept { waiting_.wake_all(); }
+
+  /// A request that is at a target, for whoever asks what is going on there.
+  class Note : public boost::intrusive::list_base_hook<
+                   boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+   public:
+    /// Both outlive it.
+    Note(Upstream& upstream, const TargetLease& lease, std::string_view request_id) noexcept
+        : lease_(lease), request_id_(request_id) {
+      upstream.notes_.push_back(*this);
+    }
+
+   private:
+    friend Upstream;
+    const TargetLease& lease_;
+    const std::string_view request_id_;
+  };
+  /// Ids of the requests at `target`, and of the last one that was given up there.
+  [[nodiscard]] std::vector<std::string> requests_at(std::string_view target) const;
+  /// The request was given up at a deadline.
+  void gave_up(const TargetLease& lease, std::string_view request_id);
+
   /// The Host field for a request to `target` whose client asked for `authority`.
   [[nodiscard]] std::string_view host_for(const TargetLease& target,
                                           std::string_view authority) const noexcept;
@@ -102,6 +134,14 @@ class Upstream {
   std::vector<LocalTargetPtr> chosen_;   ///< those that may be used
   std::vector<Candidate> candidates_;    ///< parallel to chosen_
   std::vector<LocalTargetPtr> standby_;  ///< healthy ones of other groups, by priority
+  class Turn;
+  [[nodiscard]] Task<Result<void>> next_change();
+  WaitQueue waiting_;
+  std::size_t waiting_count_ = 0;
+  boost::intrusive::list<Note, boost::intrusive::constant_time_size<false>> notes_;
+  struct GivenUp {
+    std::string target, request_id;
+  } given_up_;
 };
 
 }  // namespace millrace::proxy

@@ -23,6 +23,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -68,6 +69,16 @@ class UpstreamState {
   /// Changes with everything that decides who may be used.
   [[nodiscard]] std::uint64_t version() const noexcept {
     return version_.load(std::memory_order_acquire);
+  }
+
+  /// When a target is to be expected, for requests that find none. nullopt: not; they fail at once.
+  void expect(std::optional<std::chrono::seconds> in) noexcept {
+    expected_in_.store(in ? in->count() : -1, std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::optional<std::chrono::seconds> expected() const noexcept {
+    const std::int64_t in = expected_in_.load(std::memory_order_relaxed);
+    if (in < 0) return std::nullopt;
+    return std::chrono::seconds(in);
   }
 
   // --- health ---
@@ -127,6 +138,7 @@ class UpstreamState {
 
   const std::string name_;
   std::atomic<std::uint64_t> version_ = 1;
+  std::atomic<std::int64_t> expected_in_ = -1;
   mutable std::mutex mutex_;
   std::shared_ptr<const Targets> targets_ = std::make_shared<const Targets>();
   std::function<void(std::size_t)> count_watcher_;

@@ -69,7 +69,9 @@ void PipelineRules::render(Exchange& exchange, Error error) {
   head.fields.add(FieldId::kContentType, html ? http::kProblemHtml : http::kProblemJson);
   if (error.is(Errc::kMethodNotAllowed))
     head.fields.add_copy(FieldId::kAllow, router_.allowed(exchange));
-  if (error.info().status == 503) head.fields.add(FieldId::kRetryAfter, "1");
+  if (error.info().status == 503)
+    head.fields.add_copy(FieldId::kRetryAfter,
+                         std::to_string(std::max<std::int64_t>(exchange.retry_after.count(), 1)));
   exchange.respond(head, body);
 }
 

@@ -53,6 +53,11 @@ class FakeSource final : public StatusSource {
              .queued = 1'000'000}};
   }
   Task<DnsStatus> dns() override { co_return names; }
+  std::vector<SupervisedStatus> processes() const override { return supervised; }
+  bool restart_process(std::string_view name) override {
+    restarted = name;
+    return name == "ml";
+  }
   Task<unsigned> flush_dns() override {
     names = {};
     co_return 2U;
@@ -71,6 +76,8 @@ class FakeSource final : public StatusSource {
   DnsStatus names;
   ReloadOutcome outcome;
   LogLevel level = LogLevel::kInfo;
+  std::vector<SupervisedStatus> supervised;
+  std::string restarted;
 };
 
 struct Asked {
@@ -202,6 +209,48 @@ TEST_F(Admin, TargetsAreDrainedAndEnabledByPost) {
   EXPECT_EQ(post("/upstreams/none/drain?target=a").outcome, fail(Errc::kNotFound));
   EXPECT_EQ(post("/upstreams/api/stop?target=a").outcome, fail(Errc::kNotFound));
   EXPECT_EQ(post("/upstreams/api").outcome, fail(Errc::kNotFound));
+}
+
+TEST_F(Admin, ProcessesTellsWhatIsSupervised) {
+  source.supervised = {{.name = "ml",
+                        .command = {"uvicorn", "app:app"},
+                        .workers = 2,
+                        .state = "serving",
+                        .failures = 1,
+                        .instances = {{.index = 1,
+                                       .generation = 7,
+                                       .pid = 42,
+                                       .state = "draining",
+                                       .cause = "rss",
+                                       .address = "unix:/run/1.7",
+                                       .age = std::chrono::milliseconds(1'500),
+                                       .requests = 9}},
+                        .exits = {{.index = 0,
+                                   .generation = 3,
+                                   .pid = 41,
+                                   .reason = "killed by SIGKILL",
+                                   .last_lines = {"not \xff UTF-8"}}}}};
+  const auto json = nlohmann::json::parse(get("/processes")->body());
+  const auto& ml = json["processes"][0];
+  EXPECT_EQ(ml["name"], "ml");
+  EXPECT_EQ(ml["state"], "serving");
+  EXPECT_EQ(ml["instances"][0]["pid"], 42);
+  EXPECT_EQ(ml["instances"][0]["cause"], "rss");
+  EXPECT_EQ(ml["instances"][0]["age_seconds"], 1.5);
+  EXPECT_EQ(ml["exits"][0]["reason"], "killed by SIGKILL");
+}
+
+TEST_F(Admin, AProcessIsRestartedByPost) {
+  EXPECT_EQ(get("/processes/ml/restart")->status(), 405);
+  EXPECT_EQ(source.restarted, "");
+  EXPECT_EQ(ask({.method = Method::kPost, .target = "/processes/ml/restart"})->status(), 202);
+  EXPECT_EQ(source.restarted, "ml");
+  for (const char* path :
+       {"/processes/other/restart", "/processes//restart", "/processes/a/b/restart"}) {
+    const Asked a = ask({.method = Method::kPost, .target = path});
+    EXPECT_FALSE(a.outcome) << path;
+  }
+  EXPECT_EQ(source.restarted, "other") << "the others are no names";
 }
 
 TEST_F(Admin, StatusTellsWhatRuns) {

@@ -1,0 +1,122 @@
+// What has to be looked at now and then: memory, requests, hanging, files.
+#include "base/log.hpp"
+#include "process/launch.hpp"
+#include "process/service.hpp"
+#include "process/tree.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace millrace::process {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Duration kLookEvery = 1s;
+constexpr Duration kHangProbe = 10s;
+constexpr Duration kHintAfter = 10s;
+
+}  // namespace
+
+void Service::look_after(TimePoint now) {
+  next_look_ = now + kLookEvery;
+  for (std::size_t i = 0; i < running_.size(); ++i) look_after(*running_[i], now);
+  look_at_files();
+}
+
+void Service::look_after(RunningInstance& instance, TimePoint now) {
+  const Lifecycle::Instance* state = lifecycle_.find(instance.id);
+  if (state == nullptr) return;
+  instance.rss_bytes = resident_bytes(instance.child.pid);
+  if (state->phase == Phase::kStarting && now - state->started >= kHintAfter) give_hint(instance);
+  if (state->phase != Phase::kServing) return;
+  const TargetUse::Sums use = instance.use->sums();
+  if (use.answered > 0) lifecycle_.answered(instance.id, now);
+  if (use.answered >= instance.requests_max) lifecycle_.recycle(instance.id, Cause::kRequests, now);
+  if (instance.rss_bytes >= instance.rss_bytes_max)
+    lifecycle_.recycle(instance.id, Cause::kRss, now);
+  look_for_hang(instance, now);
+}
+
+void Service::look_for_hang(RunningInstance& instance, TimePoint now) {
+  const auto& limit = definition(instance.version).hang_timeout;
+  const TargetUse::Sums use = instance.use->sums();
+  if (use.waiting == 0 || use.motion != instance.motion) instance.motion_at = now;
+  instance.motion = use.motion;
+  const bool gave_up = use.timed_out > std::exchange(instance.timed_out, use.timed_out);
+  if (!limit || instance.being_probed) return;
+  const bool silent = now - instance.motion_at >= *limit;
+  const bool only_one = gave_up && use.in_flight == 0;
+  if (!silent && !only_one) return;
+  instance.being_probed = true;
+  tasks_.spawn(judge_hang(instance));
+}
+
+// The instance may end while it is asked: it is looked up again.
+Task<void> Service::judge_hang(RunningInstance& instance) {
+  const InstanceId id = instance.id;
+  const std::string target = instance.target;
+  const std::string path = definition(instance.version).ready.path;
+  const Endpoint endpoint = instance.endpoints.front();
+  const auto hang_timeout = definition(instance.version).hang_timeout;
+  const Duration patience =
+      hang_timeout ? std::min<Duration>(*hang_timeout, kHangProbe) : kHangProbe;
+  Result<int> status = fail(Errc::kDeadline);
+  {
+    DeadlineScope limit(Errc::kDeadline, patience);
+    status = co_await in_scope(limit.scope(), probe_http(endpoint, path.empty() ? "/" : path));
+  }
+  RunningInstance* still = find(id);
+  if (still == nullptr) co_return;
+  still->being_probed = false;
+  still->motion_at = Clock::now();
+  // Whatever it says, it is not stuck; and what ends by itself needs no help.
+  const bool silent = !status && status.error().is(Errc::kDeadline);
+  if (!silent) co_return;
+  const std::vector<std::string> requests = co_await host_.requests_at(name_, target);
+  still = find(id);
+  if (still == nullptr) co_return;
+  std::string shown;
+  for (const std::string& request : requests)
+    shown.append(shown.empty() ? "" : " ").append(request);
+  log::event(LogLevel::kError, "process_hung",
+             {{"process", name_},
+              {"index", still->index},
+              {"pid", still->child.pid},
+              {"requests", shown}});
+  last_error_ = "instance " + std::to_string(still->index) + " hung";
+  alert("hung", "does not answer any more; requests at it: " + (shown.empty() ? "none" : shown),
+        still->index, still->child.pid);
+  lifecycle_.hung(id, Clock::now());
+  poke_.set();
+}
+
+void Service::look_at_drained(TimePoint now) {
+  for (const Running& r : running_) {
+    const Lifecycle::Instance* state = lifecycle_.find(r->id);
+    if (state == nullptr || state->phase != Phase::kDraining) continue;
+    // Both: the host knows at once of those that begin, and the count knows of those whose upstream
+    // is gone from the configuration.
+    if (host_.in_flight(name_, r->target) == 0 && r->use->sums().in_flight == 0)
+      lifecycle_.drained(r->id, now);
+  }
+}
+
+void Service::look_at_files() {
+  if (watch_ && !lifecycle_.stopping() && watch_->changed()) restart("watch");
+}
+
+void Service::give_hint(RunningInstance& instance) {
+  if (std::exchange(instance.hint_given, true)) return;
+  const bool nowhere = instance.endpoints.size() > 1;
+  log::event(LogLevel::kWarn, "process_not_ready_yet",
+             {{"process", name_},
+              {"index", instance.index},
+              {"pid", instance.child.pid},
+              {"state", instance.last_probe},
+              {"hint", nowhere ? "nothing in the command says where to listen: add {socket} or "
+                                 "{port}, as in --uds {socket} or --port {port}"
+                               : "still waiting"}});
+}
+
+}  // namespace millrace::process
