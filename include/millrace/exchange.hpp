@@ -189,6 +189,7 @@ inline void Exchange::reset(std::chrono::steady_clock::time_point now) noexcept 
   upstream.wasted = {};
   cause = Errc::kCount_;
   detail.clear();
+  retry_after = std::chrono::seconds(1);
   status_ = 0;
   finished_ = false;
   sent_bytes_ = received_bytes_ = 0;

@@ -63,7 +63,7 @@ class TargetUse {
       out.waiting += begun > answered + unanswered ? begun - answered - unanswered : 0;
       out.answered += answered;
       out.timed_out += s.timed_out_.load(std::memory_order_relaxed);
-      out.motion += answered + ended + s.pieces_.load(std::memory_order_relaxed);
+      out.motion += answered + s.pieces_.load(std::memory_order_relaxed);
     }
     return out;
   }

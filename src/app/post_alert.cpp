@@ -40,13 +40,15 @@ Task<Result<int>> post(client::Client& client, http::Url url, std::string json) 
 
 Task<void> post_alert(client::Client& client, std::string url, std::string json) {
   Result<int> status = fail(Errc::kBadParameter);
+  std::string host;
   if (auto parsed = http::parse_url(url)) {
+    host = parsed->authority();
     DeadlineScope limit(Errc::kDeadline, kPatience);
     status = co_await in_scope(limit.scope(), post(client, std::move(*parsed), std::move(json)));
   }
   if (status && *status >= 200 && *status < 300) co_return;
   log::event(LogLevel::kError, "alert_failed",
-             {{"url", url},
+             {{"host", host},  // paths and queries hold tokens
               {"error", status ? "answered with status " + std::to_string(*status)
                                : status.error().describe()}});
 }

@@ -56,9 +56,10 @@ void Processes::commit(const config::Config&, const std::shared_ptr<const config
   supervisor_.apply(next->processes);
   upstreams_ = upstreams_of(*next);
   std::erase_if(published_, [&](const auto& p) { return !next->processes.contains(p.first); });
-  for (const auto& [process, set] : published_) {
-    const auto [first, last] = upstreams_.equal_range(process);
-    for (auto at = first; at != last; ++at) publish_to(at->second, set);
+  // One that has nothing to show yet takes those of the process before it away.
+  for (const auto& [process, upstream] : upstreams_) {
+    const auto known = published_.find(process);
+    publish_to(upstream, known != published_.end() ? known->second : process::TargetSet{});
   }
 }
 

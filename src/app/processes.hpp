@@ -50,6 +50,7 @@ class Processes final : process::Host, public ReloadPart {
   /// Once the new configuration's upstreams are on the board, before the io threads use them.
   void commit(const config::Config& before,
               const std::shared_ptr<const config::Config>& next) override;
+  void committed() override { supervisor_.end_removed(); }
   void restart_all(std::string_view why) { supervisor_.restart_all(why); }
   /// False: there is none of that name.
   bool restart(std::string_view name) { return supervisor_.restart(name); }

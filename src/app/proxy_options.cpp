@@ -75,7 +75,9 @@ std::shared_ptr<const UpstreamLimitsMap> make_upstream_limits(const config::Conf
 void follow_targets(const UpstreamLimitsMap& limits, proxy::TargetBoard& board) {
   for (const auto& [name, of_upstream] : limits)
     board.upstream(name)->watch_count([weak = std::weak_ptr(of_upstream)](std::size_t targets) {
-      if (const auto alive = weak.lock()) alive->set_targets(targets);
+      const auto alive = weak.lock();
+      if (alive != nullptr) alive->set_targets(targets);
+      return alive != nullptr;
     });
 }
 

@@ -24,6 +24,8 @@ class ReloadPart {
   /// From now on `next` counts; `before` is what counted until now.
   virtual void commit(const config::Config& before,
                       const std::shared_ptr<const config::Config>& next) = 0;
+  /// Every io thread serves with it now.
+  virtual void committed() {}
 };
 
 }  // namespace millrace::app

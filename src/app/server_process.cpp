@@ -274,7 +274,12 @@ std::vector<UpstreamStatus> ServerProcess::upstreams() const {
 bool ServerProcess::set_target_drained(std::string_view upstream, std::string_view target,
                                        bool drained) {
   const auto state = targets_.find(upstream);
-  return state != nullptr && state->set_drained(target, drained, Clock::now());
+  if (state == nullptr || !state->set_drained(target, drained, Clock::now())) return false;
+  for (std::size_t i = 0; i < threads_; ++i)
+    (*io_)[i].post([this, i, name = std::string(upstream)] {
+      if (servers_[i] != nullptr) servers_[i]->targets_changed(name);
+    });
+  return true;
 }
 
 void ServerProcess::on_signal(int signal) {
@@ -283,7 +288,8 @@ void ServerProcess::on_signal(int signal) {
     if (options_.for_processes) return processes_.restart_all("SIGHUP");
     return reloader_.request();
   }
-  if (!draining_) return begin_drain();
+  // A drain may have begun otherwise: the first signal is not the second one.
+  if (!std::exchange(signalled_, true)) return begin_drain();
   stop_now();
 }
 

@@ -148,6 +148,7 @@ class ServerProcess final : StatusSource {
   Event stopped_;
   Processes processes_;
   int exit_code_ = 0;
+  bool signalled_ = false;  // to end
   admin::AdminHandler admin_handler_{*this};
   std::unique_ptr<server::ServerPipeline> admin_pipeline_;
   std::unique_ptr<server::Connections> admin_connections_;

@@ -96,6 +96,7 @@ Task<ServerProcess::Outcome> ServerProcess::change_to(std::shared_ptr<const conf
       *io_, control_, [this, with](std::size_t i) { return commit_thread(i, with); },
       kBuildPatience);
   if (!done) log::event(LogLevel::kWarn, "reload_slow", {{"why", done.error()}});
+  for (ReloadPart* part : parts_) part->committed();
   co_return Outcome{};
 }
 

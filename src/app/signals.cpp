@@ -23,6 +23,8 @@ void block_signals() {
   const sigset_t set = handled();
   ::sigprocmask(SIG_BLOCK, &set, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
+  // Ignored, as some parents leave it, it would have the kernel reap our children.
+  ::signal(SIGCHLD, SIG_DFL);
 }
 
 Task<void> watch_signals(std::function<void(int)> on_signal) {

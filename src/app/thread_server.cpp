@@ -86,6 +86,7 @@ Task<void> ThreadServer::commit(Surroundings with) {
   });
   for (const Listener& listener : with.listeners) follow(listener);
   if (before != nullptr) before->retire();
+  for (const auto& [name, upstream] : current().config().upstreams) targets_changed(name);
   co_await change_keepers();
   co_await closing.join();
 }
@@ -93,15 +94,20 @@ Task<void> ThreadServer::commit(Surroundings with) {
 Task<void> ThreadServer::change_keepers() {
   if (shared_.thread != 0 || ending_) co_return;
   co_await stop_keepers();
+  if (ending_) co_return;
   keepers_ = std::make_unique<proxy::UpstreamKeepers>(resolver_);
-  for (const auto& [name, upstream] : current().config().upstreams)
-    keepers_->keep(shared_.targets.upstream(name),
-                   {.sources = to_sources(upstream), .health = to_health(upstream.health)});
+  for (const auto& [name, upstream] : current().config().upstreams) {
+    const auto state = shared_.targets.upstream(name);
+    // Those of before may have published theirs once more.
+    if (!upstream.targets.empty()) proxy::publish_known(*state, to_sources(upstream));
+    keepers_->keep(state, {.sources = to_sources(upstream), .health = to_health(upstream.health)});
+  }
 }
 
 // Checks and followed names of upstreams.
 Task<void> ThreadServer::stop_keepers() {
-  if (keepers_ != nullptr) co_await keepers_->stop();
+  const auto keepers = std::move(keepers_);
+  if (keepers != nullptr) co_await keepers->stop();
 }
 
 void ThreadServer::targets_changed(std::string_view upstream) noexcept {
@@ -163,7 +169,7 @@ void ThreadServer::end_of_turn() noexcept {
 }
 
 void ThreadServer::set_tls(std::size_t index, net::TlsServer server) {
-  *tls_[index] = std::move(server);
+  if (index < tls_.size()) *tls_[index] = std::move(server);
 }
 
 void ThreadServer::set_draining() noexcept {

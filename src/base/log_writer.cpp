@@ -22,7 +22,8 @@ namespace {
 using SteadyClock = std::chrono::steady_clock;
 
 int open_log_file(const std::string& path) noexcept {
-  return ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+  // A pipe that nobody reads must not keep us waiting.
+  return ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0640);
 }
 
 std::uint64_t next_id() noexcept {

@@ -58,6 +58,9 @@ class Response {
   /// one must outlive it. Not while the first one's body may still be sent.
   void belongs_to(Request& request) noexcept { request_ = &request; }
 
+  /// The request's body is still on its way.
+  [[nodiscard]] bool is_sending() const noexcept { return http().sending(); }
+
   /// Lets the connection go, and the request's body with it. Views end here.
   [[nodiscard]] Task<void> close();
 

@@ -13,8 +13,9 @@ namespace {
 
 bool is_retriable(const Request& request, const Result<Response>& outcome,
                   const RetryPolicy& policy) noexcept {
+  // A body that is still being sent cannot begin anew.
   if (outcome)
-    return !outcome->is_tunnel() &&
+    return !outcome->is_tunnel() && !outcome->is_sending() &&
            may_send_again(request.method, outcome->status(), policy.statuses);
   if (may_send_again(request.method, outcome.error())) return !request.trace.answered;
   return request.trace.unsent && outcome.error().info().retry == Retry::kIfIdempotent;

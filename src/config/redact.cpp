@@ -29,6 +29,15 @@ Config redacted(const Config& config) {
   Config out = config;
   for (auto& [name, upstream] : out.upstreams)
     if (upstream.sticky && !upstream.sticky->secret.empty()) upstream.sticky->secret = kRedacted;
+  for (auto& [name, process] : out.processes) {
+    for (auto& [variable, value] : process.environment.values)
+      if (is_secret_name(variable)) value = kRedacted;
+    // The tokens of webhooks stand in their paths and queries.
+    std::string& url = process.alert.url;
+    const std::size_t host = url.find("://");
+    const std::size_t path = host == std::string::npos ? host : url.find_first_of("/?", host + 3);
+    if (path != std::string::npos) url.replace(path + 1, std::string::npos, kRedacted);
+  }
   for (Route& route : out.routes) {
     if (!route.respond) continue;
     for (auto& [name, value] : route.respond->headers)

@@ -150,12 +150,12 @@ void ItemFetch::explain(Error error) {
 Task<Result<void>> ItemFetch::fetch() {
   begin_limit(time_max());
   Result<client::Response> response =
-      co_await in_scope(limit_->scope(), context_.fetcher.fetch(url_, request_));
+      co_await in_scope(limit_->scope(), context_.fetcher.fetch(url_, request_, ends_));
   if (!response) co_return fail(response.error());
   result_.url = url_.text();
   Result<void> taken = co_await off_the_clock(take_head(*response));
   client::ResumingBody body(context_.fetcher.sender(), request_, std::move(*response),
-                            context_.fetcher.options().resume, ends_);
+                            context_.fetcher.options().resume);
   if (taken) taken = co_await take_body(body);
   co_await body.close();
   co_return taken;

@@ -34,7 +34,7 @@ class SelectedBody final : public BodyTaker, parse::JsonSelectSink {
   // given back.
   Task<Result<void>> take(std::string_view piece) override {
     const std::uint64_t before = result_.body.bytes();
-    const std::uint64_t most = 2 * (piece.size() + records_->held_bytes_max());
+    const std::uint64_t most = records_->growth_max() * (piece.size() + records_->held_bytes_max());
     if (const auto room = co_await result_.held.grow(most); !room) co_return room;
     if (const auto fed = records_->feed(piece); !fed) co_return fault(fed.error());
     const std::uint64_t grown = result_.body.bytes() - before + kept_bytes();

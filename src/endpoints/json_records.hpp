@@ -13,6 +13,7 @@
 #include "parse/lines.hpp"
 #include "parse/sse.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <expected>
 #include <string>
@@ -41,7 +42,14 @@ class JsonRecords {
   /// The body was whole.
   [[nodiscard]] Outcome finish();
   /// At most so much is kept of a line or event that has begun.
-  [[nodiscard]] std::uint64_t held_bytes_max() const noexcept { return begun_bytes_; }
+  [[nodiscard]] std::uint64_t held_bytes_max() const noexcept {
+    return std::min(begun_bytes_, kHeldBytesMax);
+  }
+  /// What a byte of the body may become in a value, and a comma: bytes of events that are not UTF-8
+  /// become three.
+  [[nodiscard]] std::uint64_t growth_max() const noexcept {
+    return framing_ == JsonFraming::kEvents ? 4 : 2;
+  }
 
  private:
   [[nodiscard]] Outcome feed_lines();
@@ -49,6 +57,10 @@ class JsonRecords {
   [[nodiscard]] Outcome feed_events(std::string_view piece);
   [[nodiscard]] bool is_json(std::string_view text);
   [[nodiscard]] std::expected<void, parse::JsonFault> take(std::string_view text);
+
+  // An event, thrice where it is not UTF-8; more than a line has.
+  static constexpr std::uint64_t kHeldBytesMax = 3 * parse::SseParser::kEventBytesMax;
+  static_assert(kHeldBytesMax >= parse::LineSplitter::kLineBytesMax);
 
   const JsonFraming framing_;
   parse::JsonSelect& select_;

@@ -137,8 +137,11 @@ std::expected<Listener, std::string> Listener::bind(const SocketAddress& wanted,
     OwnedFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (fd.get() < 0 || bind_fd(fd.get(), wanted) != 0 || ::listen(fd.get(), kBacklog) != 0)
       return std::unexpected(explain(wanted, errno));
-    for (unsigned i = 1; i < threads; ++i)
-      listener.descriptors_.push_back(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+    for (unsigned i = 1; i < threads; ++i) {
+      const int copy = ::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0);
+      if (copy < 0) return std::unexpected(explain(wanted, errno));
+      listener.descriptors_.push_back(copy);
+    }
     listener.descriptors_.push_back(fd.release());
     return listener;
   }

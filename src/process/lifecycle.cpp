@@ -307,7 +307,8 @@ void Lifecycle::fill_slots(TimePoint now) {
     if (in_slot(index, Phase::kServing) != nullptr || in_slot(index, Phase::kStarting) != nullptr)
       continue;
     if (failures_ > 0 && any_starting()) return;
-    launch(index, version_, Cause::kNone, now);
+    // What was there before may not start any more, and be what the rollout is to mend.
+    launch(index, rollout_ && failures_ > 0 ? candidate_ : version_, Cause::kNone, now);
     if (!circuit_open()) continue;
     next_start_ = now + jittered(kProbePause, kBackoffJitter);
     return;

@@ -5,6 +5,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cstring>
 #include <string_view>
 
@@ -15,6 +16,8 @@
 
 namespace millrace::process {
 namespace {
+
+constexpr auto kBusyPause = std::chrono::milliseconds(20);
 
 // "HTTP/1.1 200": what comes behind it is not read.
 constexpr std::size_t kStatusEnd = 12;
@@ -45,7 +48,14 @@ Task<Result<Descriptor>> connect_to(Endpoint endpoint) {
   const int fd = ::socket(name.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) co_return fail(Errc::kIo, errno);
   Descriptor socket(fd);
-  if (::connect(fd, reinterpret_cast<const sockaddr*>(&name.storage), name.size) != 0) {
+  const auto* const address = reinterpret_cast<const sockaddr*>(&name.storage);
+  // A unix socket whose queue is full says EAGAIN: whoever is there is busy, and not absent.
+  int connected = ::connect(fd, address, name.size);
+  while (connected != 0 && errno == EAGAIN) {
+    if (const auto slept = co_await sleep_for(kBusyPause); !slept) co_return fail(slept.error());
+    connected = ::connect(fd, address, name.size);
+  }
+  if (connected != 0) {
     if (errno != EINPROGRESS) co_return fail(Errc::kConnectRefused, errno);
     if (const auto ready = co_await socket.writable(); !ready) co_return fail(ready.error());
     int error = 0;

@@ -319,6 +319,7 @@ Task<void> Service::await_ready(RunningInstance& instance) {
   }
   const bool answered = definition(instance.version).ready.kind != config::Ready::Kind::kSocket;
   instance.motion_at = Clock::now();
+  was_ready_ = true;
   lifecycle_.ready(instance.id, answered, Clock::now());
   poke_.set();
 }

@@ -81,7 +81,7 @@ class Service {
   void look_for_hang(RunningInstance& instance, TimePoint now);
   void look_at_drained(TimePoint now);
   void look_at_files();
-  [[nodiscard]] Task<void> judge_hang(RunningInstance& instance);
+  [[nodiscard]] Task<void> judge_hang(InstanceId id);
   void give_hint(RunningInstance& instance);
 
   // service_report.cpp
@@ -121,6 +121,7 @@ class Service {
   std::uint64_t rollouts_ = 0;
   std::string last_error_;
   unsigned alerts_running_ = 0;
+  bool was_ready_ = false;  // any instance, ever
 };
 
 }  // namespace millrace::process

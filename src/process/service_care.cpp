@@ -44,17 +44,18 @@ void Service::look_for_hang(RunningInstance& instance, TimePoint now) {
   if (use.waiting == 0 || use.motion != instance.motion) instance.motion_at = now;
   instance.motion = use.motion;
   const bool gave_up = use.timed_out > std::exchange(instance.timed_out, use.timed_out);
-  if (!limit || instance.being_probed) return;
+  if (!limit || instance.being_probed || instance.dead) return;
   const bool silent = now - instance.motion_at >= *limit;
   const bool only_one = gave_up && use.in_flight == 0;
   if (!silent && !only_one) return;
   instance.being_probed = true;
-  tasks_.spawn(judge_hang(instance));
+  tasks_.spawn(judge_hang(instance.id));
 }
 
 // The instance may end while it is asked: it is looked up again.
-Task<void> Service::judge_hang(RunningInstance& instance) {
-  const InstanceId id = instance.id;
+Task<void> Service::judge_hang(InstanceId id) {
+  if (find(id) == nullptr) co_return;
+  const RunningInstance& instance = *find(id);
   const std::string target = instance.target;
   const std::string path = definition(instance.version).ready.path;
   const Endpoint endpoint = instance.endpoints.front();

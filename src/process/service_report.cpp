@@ -62,7 +62,8 @@ void Service::report(const Action& action) {
       log::event(LogLevel::kError, "process_not_ready",
                  {{"process", name_}, {"index", action.index}, {"pid", pid}, {"state", state}});
       alert("not_ready", last_error_, action.index, pid);
-      if (instance != nullptr && instance->endpoints.size() > 1)
+      // Where earlier ones listened, this one has another fault.
+      if (instance != nullptr && instance->endpoints.size() > 1 && !was_ready_)
         host_.never_listened(
             name_,
             "it listens neither on PORT nor on MILLRACE_SOCKET; tell it where in its command, by "
@@ -139,13 +140,13 @@ void Service::alert(std::string_view event, std::string_view text, unsigned inde
   if (!whom.url.empty()) host_.post_alert(whom.url, json);
   if (whom.command.words.empty()) return;
   auto spec = plan_command(whom.command, {"MILLRACE_ALERT=" + json});
-  if (!spec || alerts_running_ == kAlertsMax)
+  if (!spec || alerts_running_ >= kAlertsMax)
     return report_alert(spec ? "too many are running" : spec.error());
+  ++alerts_running_;  // here: it begins later
   tasks_.spawn(run_alert(std::move(*spec)));
 }
 
 Task<void> Service::run_alert(SpawnSpec spec) {
-  ++alerts_running_;
   auto child = spawn(spec);
   if (child) {
     TaskGroup readers;

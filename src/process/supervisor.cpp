@@ -47,7 +47,8 @@ Task<void> Supervisor::run_one(Service& service) {
 Task<void> Supervisor::reap_others() {
   const auto known = [this](pid_t pid) {
     const auto owns = [pid](const auto& s) { return s->owns(pid); };
-    return std::ranges::any_of(services_, owns) || std::ranges::any_of(retired_, owns);
+    return std::ranges::any_of(services_, owns) || std::ranges::any_of(removed_, owns) ||
+           std::ranges::any_of(retired_, owns);
   };
   do {
     if (const unsigned count = reap_orphans(known); count > 0)
@@ -86,8 +87,7 @@ std::expected<void, std::string> Supervisor::stage(const Definitions& definition
 void Supervisor::apply(const Definitions& definitions) {
   for (std::size_t i = services_.size(); i-- > 0;) {
     if (definitions.contains(services_[i]->name())) continue;
-    services_[i]->stop(true);
-    retired_.push_back(std::move(services_[i]));
+    removed_.push_back(std::move(services_[i]));
     services_.erase(services_.begin() + static_cast<std::ptrdiff_t>(i));
   }
   for (const auto& service : services_)
@@ -96,13 +96,23 @@ void Supervisor::apply(const Definitions& definitions) {
   unstage();
 }
 
+void Supervisor::end_removed() {
+  for (auto& service : removed_) {
+    service->stop(true);
+    retired_.push_back(std::move(service));
+  }
+  removed_.clear();
+}
+
 void Supervisor::stop() {
+  end_removed();
   for (const auto& service : services_) service->stop(false);
   for (const auto& service : retired_) service->stop(false);
   stopped_.set();
 }
 
 void Supervisor::kill() {
+  end_removed();
   for (const auto& service : services_) service->kill();
   for (const auto& service : retired_) service->kill();
 }

@@ -35,9 +35,11 @@ class Supervisor {
   [[nodiscard]] std::expected<void, std::string> stage(const Definitions& definitions);
   /// It is not wanted.
   void unstage() noexcept { added_.clear(); }
-  /// The one that was staged: starts what is new, rolls what has changed, drains and ends what is
-  /// gone; what stayed the same is not touched.
+  /// The one that was staged: starts what is new, rolls what has changed; what stayed the same is
+  /// not touched, and what is gone goes on until end_removed().
   void apply(const Definitions& definitions);
+  /// Nobody needs what is gone from the configuration any more: it drains and ends.
+  void end_removed();
   /// SIGTERM to all, and SIGKILL when their time is up.
   void stop();
   /// SIGKILL to all.
@@ -55,6 +57,7 @@ class Supervisor {
   Host& host_;
   std::vector<std::unique_ptr<Service>> services_;
   std::vector<std::unique_ptr<Service>> added_;    // staged
+  std::vector<std::unique_ptr<Service>> removed_;  // gone from the configuration, still serving
   std::vector<std::unique_ptr<Service>> retired_;  // gone from the configuration, not yet ended
   TaskGroup tasks_;
   Event stopped_;

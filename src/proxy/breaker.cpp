@@ -65,7 +65,7 @@ void Breaker::report(Outcome outcome, bool probed, TimePoint now) noexcept {
   if (state() != State::kClosed) return;
   if (outcome == Outcome::kGood && in_a_row_.load(std::memory_order_relaxed) != 0) in_a_row_ = 0;
   if (outcome != Outcome::kBad) return;
-  if (in_a_row_.fetch_add(1) + 1 == most) open(now);
+  if (in_a_row_.fetch_add(1) + 1 >= most) open(now);
 }
 
 }  // namespace millrace::proxy

@@ -68,6 +68,7 @@ class ReverseProxy final : public Handler {
   [[nodiscard]] Task<Result<void>> forward(Pass& pass);
   [[nodiscard]] Task<Result<void>> enter(Pass& pass);
   [[nodiscard]] Task<Result<client::Response>> fetch(Pass& pass);
+  [[nodiscard]] Task<Result<client::Response>> fetch_hedged(Pass& pass);
   [[nodiscard]] Task<Result<void>> answer(Pass& pass, client::Response& response);
   [[nodiscard]] TimePoint deadline_of(const Exchange& exchange) const;
   void count_waste(Pass& pass) const;

@@ -16,7 +16,8 @@ TimePoint now_in_turn() noexcept {
 }
 
 bool is_timeout(Errc cause) noexcept {
-  return cause == Errc::kFirstByteTimeout || cause == Errc::kTotalTimeout;
+  return cause == Errc::kFirstByteTimeout || cause == Errc::kTotalTimeout ||
+         cause == Errc::kTryTimeout;
 }
 
 }  // namespace
@@ -66,6 +67,10 @@ void TargetLease::answered(int status) noexcept {
   target_->state->took(static_cast<std::uint32_t>(
       std::clamp<std::int64_t>(took.count(), 0, std::int64_t{UINT32_MAX})));
   if (is_gateway_failure(status)) outcome_ = Outcome::kBad;
+  // What answers is there again, however long its answer lasts.
+  if (std::exchange(probes_, false))
+    upstream_->breaker().report(outcome_ == Outcome::kBad ? Outcome::kBad : Outcome::kGood, true,
+                                now_in_turn());
 }
 
 void TargetLease::failed(const Error& error) noexcept {

@@ -37,6 +37,10 @@ void tell_deadline(Request& request, TimePoint deadline) {
                           {text.data(), static_cast<std::size_t>(end - text.data())});
 }
 
+bool is_given_up(const Error& error) noexcept {
+  return error.is(Errc::kFirstByteTimeout) || error.is(Errc::kTryTimeout);
+}
+
 }  // namespace
 
 PickContext TargetSender::context() const {
@@ -49,11 +53,13 @@ Result<TargetLease> TargetSender::pick() {
   return upstream_.pick(context());
 }
 
-/// There is none, or none but the one that has just failed; a supervised one will soon be there.
-bool TargetSender::waits_for(const Result<TargetLease>& picked) const noexcept {
-  if (upstream_.state().expected() != std::chrono::seconds(0)) return false;
-  if (!picked) return picked.error().is(Errc::kNoTarget);
-  return failed_ && last_ == picked->id();
+/// A supervised target will soon be there, in the place of the one that has ended.
+bool TargetSender::is_expected() const noexcept {
+  return upstream_.state().expected() == std::chrono::seconds(0);
+}
+
+bool TargetSender::has_just_failed(const TargetLease& lease) const noexcept {
+  return failed_ && last_ == lease.id();
 }
 
 // Balancers know nothing of the limits: asked often enough, most of them come by every target.
@@ -68,22 +74,45 @@ Result<TargetSender::Hold> TargetSender::pick_with_room() {
   }
 }
 
-Task<Result<void>> TargetSender::hold_target(std::optional<Hold>& hold) {
-  if (!limits_.has_target_limits()) {
-    Result<TargetLease> lease = pick();
-    if (waits_for(lease)) {
-      lease = fail(Errc::kNoTarget);  // a lease of the one that failed would keep it in use
-      lease =
-          co_await upstream_.await_target(context(), after(Clock::now(), upstream_.kTargetWaitMax));
-    }
+/// Without waiting, mostly. False: it has to be waited for.
+Result<bool> TargetSender::hold_at_once(std::optional<Hold>& hold) {
+  if (limits_.has_target_limits()) {
+    Result<Hold> found = pick_with_room();
+    if (!found)
+      return is_expected() && found.error().is(Errc::kNoTarget) ? Result<bool>(false)
+                                                                : fail(found.error());
+    if (is_expected() && has_just_failed(found->lease)) return false;
+    hold.emplace(std::move(*found));
+    return static_cast<bool>(hold->place);
+  }
+  Result<TargetLease> lease = pick();
+  if (!lease)
+    return is_expected() && lease.error().is(Errc::kNoTarget) ? Result<bool>(false)
+                                                              : fail(lease.error());
+  if (is_expected() && has_just_failed(*lease)) return false;
+  hold.emplace(std::move(*lease));
+  return true;
+}
+
+/// A target that is not there yet; or another one than that which has just failed, if one comes
+/// about at once: it may live.
+Task<Result<TargetLease>> TargetSender::await_lease() {
+  const bool only_failed = failed_ && upstream_.pick(context()).has_value();
+  const TimePoint give_up_at =
+      after(Clock::now(), only_failed ? kReplacementWait : Upstream::kTargetWaitMax);
+  Result<TargetLease> lease = co_await upstream_.await_target(context(), give_up_at);
+  if (!lease && only_failed && lease.error().is(Errc::kQueueTimeout)) lease = pick();
+  co_return lease;
+}
+
+Task<Result<void>> TargetSender::wait_for_hold(std::optional<Hold>& hold) {
+  if (!hold) {
+    Result<TargetLease> lease = co_await await_lease();
     if (!lease) co_return fail(lease.error());
     hold.emplace(std::move(*lease));
-    co_return Result<void>{};
+    if (!limits_.has_target_limits()) co_return Result<void>{};
+    hold->limit = limits_.of_target(hold->lease.name());
   }
-  Result<Hold> found = pick_with_room();
-  if (!found) co_return fail(found.error());
-  hold.emplace(std::move(*found));
-  if (hold->place) co_return Result<void>{};
   Result<Admission::Permit> waited = co_await hold->limit->enter();
   if (!waited) co_return fail(waited.error());
   hold->place = std::move(*waited);
@@ -107,40 +136,58 @@ void TargetSender::aim(const TargetLease& target, Request& request) {
   tell_deadline(request, options_.deadline);
 }
 
-void TargetSender::note(std::size_t slot) {
+void TargetSender::note(std::size_t slot, Request& request) {
   const TargetLease& lease = holds_[slot]->lease;
-  if (lease.use() != nullptr) notes_[slot].emplace(upstream_, lease, options_.exchange.request_id);
+  if (body_ != nullptr) request.body = std::exchange(body_, nullptr);
+  if (lease.use() == nullptr) return;
+  notes_[slot].emplace(upstream_, lease, options_.exchange.request_id);
+  if (request.body == nullptr) return;  // then there may be a hedge beside it
+  body_ = request.body;
+  request.body = &watched_.emplace(*body_, *lease.use());
+}
+
+void TargetSender::release(std::size_t slot) noexcept {
+  notes_[slot].reset();
+  holds_[slot].reset();
+}
+
+Task<Result<void>> TargetSender::take_hold(std::size_t slot) {
+  const Result<bool> held = hold_at_once(holds_[slot]);
+  if (!held) co_return fail(held.error());
+  if (*held) co_return Result<void>{};
+  co_return co_await wait_for_hold(holds_[slot]);
 }
 
 Task<Result<Response>> TargetSender::send(Request& request) {
   if (under_way_ == 0) {
-    for (auto& note : notes_) note.reset();
-    for (std::optional<Hold>& hold : holds_) hold.reset();
+    for (std::size_t slot = 0; slot < kAtOnceMax; ++slot) release(slot);
     answered_ = nullptr;
   }
-  const std::size_t slot = holds_[0] ? 1 : 0;
-  if (const auto held = co_await hold_target(holds_[slot]); !held) {
-    holds_[slot].reset();
-    co_return fail(held.error());
-  }
+  // Not by whose hold is empty: the other try may still wait for its own.
+  const std::size_t slot = under_way_++;
+  Result<Response> response = co_await send_from(slot, request);
+  --under_way_;
+  failed_ = !response;
+  if (!response) release(slot);
+  co_return response;
+}
+
+Task<Result<Response>> TargetSender::send_from(std::size_t slot, Request& request) {
+  if (const auto held = co_await take_hold(slot); !held) co_return fail(held.error());
   Hold& hold = *holds_[slot];
-  note(slot);
+  note(slot, request);
   aim(hold.lease, request);
-  ++under_way_;
   Result<Response> response = options_.per_try == Duration::max()
                                   ? co_await upstream_.client().fetch(request)
                                   : co_await send_in_time(request);
-  --under_way_;
-  failed_ = !response;
   if (response) {
     answered_ = &hold;
     hold.lease.answered(response->status());
-  } else {
-    hold.lease.failed(response.error());
-    if (response.error().is(Errc::kFirstByteTimeout))
-      upstream_.gave_up(hold.lease, options_.exchange.request_id);
-    log_failure(upstream_.options(), request.trace, response.error());
+    co_return response;
   }
+  hold.lease.failed(response.error());
+  if (is_given_up(response.error())) upstream_.gave_up(hold.lease, options_.exchange.request_id);
+  log_failure(upstream_.options(), request.trace, response.error());
   co_return response;
 }
 

@@ -6,10 +6,13 @@
 #pragma once
 
 #include "client/sender.hpp"
+#include "millrace/body_source.hpp"
+#include "millrace/target_use.hpp"
 #include "proxy/upstream.hpp"
 #include "proxy/upstream_limits.hpp"
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -46,6 +49,8 @@ class TargetSender final : public client::Sender {
  private:
   // A request and its hedge.
   static constexpr std::size_t kAtOnceMax = 2;
+  // Until the end of a supervised instance is known, and it is no target any more.
+  static constexpr Duration kReplacementWait = std::chrono::milliseconds(250);
 
   /// A target for one try, and the place at it where places are limited.
   struct Hold {
@@ -55,12 +60,41 @@ class TargetSender final : public client::Sender {
     Admission::Permit place;
   };
 
+  /// The body of a request, whose pieces count as a sign of life of a supervised target: it takes
+  /// them.
+  class WatchedBody final : public BodySource {
+   public:
+    WatchedBody(BodySource& body, TargetUse::Shard& use) noexcept : body_(body), use_(use) {}
+    [[nodiscard]] http::BodyLength length() const noexcept override { return body_.length(); }
+    [[nodiscard]] Task<Result<Bytes>> read() override {
+      use_.progress();
+      return body_.read();
+    }
+    [[nodiscard]] const http::Fields* trailers() const noexcept override {
+      return body_.trailers();
+    }
+    [[nodiscard]] bool rewind() noexcept override { return body_.rewind(); }
+
+   private:
+    BodySource& body_;
+    TargetUse::Shard& use_;
+  };
+
   [[nodiscard]] PickContext context() const;
   [[nodiscard]] Result<TargetLease> pick();
-  [[nodiscard]] bool waits_for(const Result<TargetLease>& picked) const noexcept;
-  void note(std::size_t slot);
+  [[nodiscard]] bool is_expected() const noexcept;
+  [[nodiscard]] bool has_just_failed(const TargetLease& lease) const noexcept;
+  void note(std::size_t slot, client::Request& request);
   [[nodiscard]] Result<Hold> pick_with_room();
-  [[nodiscard]] Task<Result<void>> hold_target(std::optional<Hold>& hold);
+  /// False: there is none to be had at once; wait_for_hold() waits for one, or for a place at the
+  /// one that is held.
+  [[nodiscard]] Result<bool> hold_at_once(std::optional<Hold>& hold);
+  [[nodiscard]] Task<Result<void>> wait_for_hold(std::optional<Hold>& hold);
+  [[nodiscard]] Task<Result<TargetLease>> await_lease();
+  [[nodiscard]] Task<Result<void>> take_hold(std::size_t slot);
+  [[nodiscard]] Task<Result<client::Response>> send_from(std::size_t slot,
+                                                         client::Request& request);
+  void release(std::size_t slot) noexcept;
   void aim(const TargetLease& target, client::Request& request);
   [[nodiscard]] Task<Result<client::Response>> send_in_time(client::Request& request);
 
@@ -72,8 +106,10 @@ class TargetSender final : public client::Sender {
   std::array<std::optional<Hold>, kAtOnceMax> holds_;
   // For supervised targets: what is going on there.
   std::array<std::optional<Upstream::Note>, kAtOnceMax> notes_;
-  Hold* answered_ = nullptr;  // the last one of which an answer came
-  bool failed_ = false;       // what was tried last
+  Hold* answered_ = nullptr;    // the last one of which an answer came
+  bool failed_ = false;         // what was tried last
+  BodySource* body_ = nullptr;  // the request's own
+  std::optional<WatchedBody> watched_;
 };
 
 }  // namespace millrace::proxy

@@ -131,7 +131,7 @@ Result<TargetLease> Upstream::pick(const PickContext& context) {
 
 PickContext Upstream::context_for(const Exchange& exchange) const {
   PickContext context;
-  if (options_.balance == "ring_hash") context.key = key_of(options_.key, exchange);
+  if (by_key_) context.key = key_of(options_.key, exchange);
   if (options_.sticky) context.sticky = cookie_of(exchange.request.fields, options_.sticky->cookie);
   return context;
 }

@@ -126,6 +126,7 @@ class Upstream {
 
   client::Client& client_;
   const Options options_;
+  const bool by_key_ = options_.balance == "ring_hash";
   const std::shared_ptr<UpstreamState> state_;
   std::unique_ptr<Balancer> balancer_;
   std::uint64_t seen_version_ = 0;

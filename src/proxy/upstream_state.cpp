@@ -87,13 +87,17 @@ void UpstreamState::publish(std::vector<TargetSpec> specs) {
   targets_ = std::move(next);
   std::erase_if(known_, [](const auto& known) { return known.second.expired(); });
   changed();
-  if (count_watcher_) count_watcher_(targets_->size());
+  tell_count();
 }
 
-void UpstreamState::watch_count(std::function<void(std::size_t)> told) {
+void UpstreamState::tell_count() {
+  std::erase_if(count_watchers_, [this](const auto& told) { return !told(targets_->size()); });
+}
+
+void UpstreamState::watch_count(std::function<bool(std::size_t)> told) {
   const std::scoped_lock lock(mutex_);
-  count_watcher_ = std::move(told);
-  if (count_watcher_) count_watcher_(targets_->size());
+  count_watchers_.push_back(std::move(told));
+  tell_count();
 }
 
 std::shared_ptr<const UpstreamState::Targets> UpstreamState::targets() const {

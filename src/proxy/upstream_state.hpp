@@ -62,8 +62,8 @@ class UpstreamState {
   void publish(std::vector<TargetSpec> specs);
   [[nodiscard]] std::shared_ptr<const Targets> targets() const;
   /// `told` hears how many targets there are, now and with every publish(), on its thread and with
-  /// the lock held. One at a time: the next call takes the place of the last.
-  void watch_count(std::function<void(std::size_t)> told);
+  /// the lock held, until it returns false.
+  void watch_count(std::function<bool(std::size_t)> told);
   /// Requests to `target` of all threads, also when it is published no longer.
   [[nodiscard]] std::uint64_t in_flight(std::string_view target) const;
   /// Changes with everything that decides who may be used.
@@ -126,6 +126,7 @@ class UpstreamState {
   };
 
   [[nodiscard]] std::shared_ptr<TargetState> state_of(const std::string& target);
+  void tell_count();
   void set_flag(TargetState& target, TargetState::Flag flag, bool on) noexcept;
   void changed() noexcept { version_.fetch_add(1); }
   void suspect(TargetState& target, TimePoint now);
@@ -141,7 +142,7 @@ class UpstreamState {
   std::atomic<std::int64_t> expected_in_ = -1;
   mutable std::mutex mutex_;
   std::shared_ptr<const Targets> targets_ = std::make_shared<const Targets>();
-  std::function<void(std::size_t)> count_watcher_;
+  std::vector<std::function<bool(std::size_t)>> count_watchers_;
   /// Those of today, and others that somebody still uses.
   std::map<std::string, std::weak_ptr<TargetState>, std::less<>> known_;
   HealthPolicy policy_;

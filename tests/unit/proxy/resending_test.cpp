@@ -245,11 +245,15 @@ TEST_F(ResendingTest, WithoutATargetRequestsWaitForOne) {
       EXPECT_TRUE(co_await p.handle(e));
     }(other, exchange));
     while (soon.admission.status().waiting == 0) co_await yield_now();
-    group->state().watch_count([&](std::size_t count) { soon.set_targets(count); });
+    bool watched = true;
+    group->state().watch_count([&](std::size_t count) {
+      if (watched) soon.set_targets(count);
+      return watched;
+    });
     group->set_targets({{.origin = {.host = "127.0.0.1", .port = origin.port()}}});
     co_await tasks.join();
     EXPECT_EQ(exchange.status(), 200);
-    group->state().watch_count({});
+    watched = false;
     client.close_idle();
   });
 }
