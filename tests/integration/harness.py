@@ -105,6 +105,11 @@ class Process:
                 return int(line.split()[1]) * 1024
         raise AssertionError(f"{self.name} has no VmRSS: it is gone")
 
+    def status(self):
+        """The text of /proc/PID/status."""
+        with open(f"/proc/{self.pid}/status", encoding="ascii") as status:
+            return status.read()
+
     def fds(self):
         """Number of open descriptors now."""
         return len(os.listdir(f"/proc/{self.pid}/fd"))

@@ -295,9 +295,22 @@ class Drain(AdminTest):
         client.close()
         self.assertEqual(self.server.wait(deadline_s=10), 0, self.server.tail())
 
-    def test_a_signal_after_it_ends_it_now(self):
+    def test_the_first_signal_after_it_only_asks_for_the_same(self):
         client = self.in_flight()
         self.drain()
+        self.server.signal(signal.SIGTERM)
+        client.send("0\r\n\r\n")
+        self.assertEqual(client.receive_until(b"\r\n\r\n"), b"0\r\n\r\n")
+        client.close()
+        self.assertEqual(self.server.wait(deadline_s=10), 0, self.server.tail())
+
+    def test_the_second_signal_ends_it_now(self):
+        client = self.in_flight()
+        self.drain()
+        self.server.signal(signal.SIGTERM)
+        harness.wait_until(lambda: "SigPnd:\t0000000000000000" in self.server.status()
+                           and "ShdPnd:\t0000000000000000" in self.server.status(),
+                           what="the first signal taken")
         self.server.signal(signal.SIGTERM)
         self.assertEqual(self.server.wait(deadline_s=10), 0, self.server.tail())
         self.assertTrue(client.is_closed())
