@@ -93,7 +93,8 @@ proxy::ReverseProxy::Options to_proxy_options(const config::Route& route,
     set_retry(*route.retry, options);
   else
     set_retry(upstream.retry, options);
-  options.others_to_try = upstream.targets.size() > 1;
+  // Of a process there is another instance, or the next one soon (target_sender).
+  options.others_to_try = upstream.targets.size() > 1 || upstream.process.has_value();
   const config::RequestBuffer buffer = route.buffer_request.value_or(config::RequestBuffer{});
   options.buffer = {.kind = to_buffering(buffer.kind),
                     .bytes_max = buffer.bytes_max,
