@@ -24,7 +24,7 @@ DEFAULT_SUITES = (*MESON_SUITES, "integration", "lint", "layers")
 ALL_SUITES = (*DEFAULT_SUITES, "asan", "tsan")
 SANITIZERS = ("asan", "tsan")
 # Unit tests of folders whose code runs on several threads by itself, or is used from several.
-THREADED_TESTS = ("runtime", "client")
+THREADED_TESTS = ("runtime", "client", "process")
 MODULE_TIMEOUT_S = 600
 # Modules of the integration suite wait more than they work.
 MODULES_AT_ONCE = min((os.cpu_count() or 1) + 1, 4)
