@@ -1,4 +1,4 @@
-"""The peers of integration tests: backends that record, and Debian's Python servers."""
+"""The peers of integration tests: backends that record, Debian's Python servers, and its node."""
 
 import contextlib
 import pathlib
@@ -249,6 +249,25 @@ def gunicorn(source, unix=False, arguments=("--workers", "2")):
         return ["/usr/bin/gunicorn", "app:app", "--bind", where, *arguments]
 
     return PythonServer(command, source, unix, "gunicorn")
+
+
+class Node(harness.Process):
+    """Debian's node running a script that listens on port 0 and prints "port N" when it does."""
+
+    def __init__(self, script, *arguments):
+        super().__init__(["node", str(script), *map(str, arguments)], "node")
+        try:
+            harness.wait_until(self._printed, what="node to listen")
+        except AssertionError as error:
+            self.__exit__()
+            raise AssertionError(f"{error}\n{self.tail()}") from None
+        self.port = int(self._printed().removeprefix("port "))
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def _printed(self):
+        if not self.alive():
+            raise AssertionError(f"node ended with {self.wait()}")
+        return next((line for line in list(self.log) if line.startswith("port ")), None)
 
 
 def find_tool(name):
