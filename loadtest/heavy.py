@@ -50,14 +50,19 @@ def percentile(values, percent):
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 
 
-def table(title, method, columns, rows):
-    """Prints it: the first column is text, the others are figures."""
+def table_text(title, method, columns, rows):
+    """In Markdown: the first column is text, the others are figures."""
     machine = (f"Commit {report.commit()}; {len(os.sched_getaffinity(0))} x "
                f"{report.processor_model()}, Linux {platform.release()}.")
     lines = [f"### {title}", "", f"{method} {machine}", "", "| " + " | ".join(columns) + " |",
              "|---|" + "---:|" * (len(columns) - 1)]
     lines += ["| " + " | ".join(map(str, row)) + " |" for row in rows]
-    print("\n".join(lines), flush=True)
+    return "\n".join(lines)
+
+
+def table(title, method, columns, rows):
+    """Prints it."""
+    print(table_text(title, method, columns, rows), flush=True)
 
 
 def note(text):

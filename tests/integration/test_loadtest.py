@@ -195,13 +195,16 @@ class Runs(unittest.TestCase):
             self.assertGreater(entry["ratios"]["nginx"]["cpu_us"], 0)
             self.assertIn(f"### {entry['scenario']}", tables)
 
-    def run_script(self, folder, *arguments):
+    def run_whole(self, folder, *arguments):
         result = subprocess.run(
             [LOADTEST / folder / "run", "--no-build", *arguments],
             env={**os.environ, "MILLRACE_BINARY": harness.BINARY},
             capture_output=True, text=True, timeout=120, check=False)
         self.assertEqual(result.returncode, 0, result.stderr)
-        return result.stdout
+        return result
+
+    def run_script(self, folder, *arguments):
+        return self.run_whole(folder, *arguments).stdout
 
     def test_memory_of_idle_connections_is_measured(self):
         table = self.run_script("idle_memory", "--connections=300", "--duration=1",
@@ -216,6 +219,15 @@ class Runs(unittest.TestCase):
     def test_an_attack_is_measured(self):
         table = self.run_script("h2_attacks", "--seconds=1", "--connections=2", "rapid-reset")
         self.assertIn("| `rapid-reset` | 2 | ", table)
+
+    def test_bad_targets_are_measured(self):
+        result = self.run_whole("bad_targets", "--quick")
+        for row in ("| control: all four well |", "| `random_two`, the default |", "| one is killed"):
+            self.assertIn(row, result.stdout)
+        control, stuck, *_ = map(json.loads, result.stderr.splitlines())
+        self.assertGreater(control["asked"], 0)
+        self.assertEqual(sum(control["sent"]), control["asked"])
+        self.assertEqual(set(stuck["touched"]), {"504"}, "a stuck target has answered")
 
     def test_names_of_scenarios_are_unique(self):
         names = [scenario.name for scenario in SCENARIOS]
