@@ -100,6 +100,37 @@ CLI::App* add_check(CLI::App& app, CheckCommand& check) {
   return command;
 }
 
+struct ExplainArguments {
+  ExplainCommand command;
+  std::vector<std::string> headers;
+};
+
+CLI::App* add_explain(CLI::App& app, ExplainArguments& arguments) {
+  ExplainCommand& explain = arguments.command;
+  CLI::App* command =
+      app.add_subcommand("explain", "Tell which route a request takes, and where to");
+  command->add_option("METHOD", explain.method, "GET, POST...")->required();
+  command->add_option("URL", explain.url, "/path, or http://host/path where routes go by host")
+      ->required();
+  command->add_option("-H,--header", arguments.headers, "A field of the request")
+      ->type_name("'NAME: VALUE'")
+      ->allow_extra_args(false);
+  add_config(*command, explain.config);
+  add_overrides(*command, explain.overrides);
+  command->footer("Example: millrace explain GET 'http://api.example.com/users?page=2'");
+  return command;
+}
+
+/// The error is a line for a person.
+std::expected<ExplainCommand, std::string> to_explain_command(ExplainArguments arguments) {
+  for (const std::string& text : arguments.headers) {
+    auto header = parse_header(text);
+    if (!header) return std::unexpected(header.error());
+    arguments.command.headers.push_back(std::move(*header));
+  }
+  return std::move(arguments.command);
+}
+
 /// The first argument where it is neither a command nor an option: CLI11 would only say that one is
 /// missing.
 std::string_view unknown_command(const CLI::App& app, int argc, const char* const* argv) {
@@ -123,6 +154,7 @@ Command parse_command_line(int argc, const char* const* argv) {
   ProxyCommand proxy;
   RunCommand run;
   CheckCommand check;
+  ExplainArguments explain;
   FetchArguments fetch;
   ControlArguments control;
   const CLI::App* serve_command = add_serve(app, serve);
@@ -130,6 +162,7 @@ Command parse_command_line(int argc, const char* const* argv) {
   const CLI::App* run_command = add_run(app, run);
   const CLI::App* fetch_command = add_fetch(app, fetch);
   add_check(app, check);
+  const CLI::App* explain_command = add_explain(app, explain);
   add_control(app, control);
 
   if (const std::string_view unknown = unknown_command(app, argc, argv); !unknown.empty()) {
@@ -155,6 +188,12 @@ Command parse_command_line(int argc, const char* const* argv) {
     return Exit{kUsageError};
   }
   if (run_command->parsed()) return run;
+  if (explain_command->parsed()) {
+    auto command = to_explain_command(std::move(explain));
+    if (command) return std::move(*command);
+    std::cerr << "millrace: " << command.error() << '\n';
+    return Exit{kUsageError};
+  }
   if (fetch_command->parsed()) {
     auto command = to_fetch_command(std::move(fetch));
     if (command) return std::move(*command);

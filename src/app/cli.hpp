@@ -42,6 +42,15 @@ struct CheckCommand {
   bool schema = false;
 };
 
+/// `millrace explain METHOD URL [-H "NAME: VALUE"]... [-c FILE] [--set KEY=VALUE]...`
+struct ExplainCommand {
+  std::string method;
+  std::string url;
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string config;
+  std::vector<std::string> overrides;
+};
+
 /// `millrace fetch [URL...] [--parallel N] [--out DIR]...`
 struct FetchCommand {
   std::vector<std::string> urls;  ///< "-": lines of standard input; none: those only
@@ -78,7 +87,7 @@ struct Exit {
 };
 
 using Command = std::variant<Exit, ServeCommand, ProxyCommand, RunCommand, CheckCommand,
-                             FetchCommand, ControlCommand>;
+                             ExplainCommand, FetchCommand, ControlCommand>;
 
 /// Prints help, version and errors itself. Exit code 2 for usage errors.
 [[nodiscard]] Command parse_command_line(int argc, const char* const* argv);

@@ -85,19 +85,6 @@ Parsed<milliseconds> parse_time(std::string_view option, std::string_view text) 
                          config::format_duration(kTimeMax));
 }
 
-Parsed<std::pair<std::string, std::string>> parse_header(std::string_view text) {
-  const std::size_t colon = text.find(':');
-  const std::string_view name = text.substr(0, colon);
-  const std::string_view value =
-      colon == std::string_view::npos ? "" : http::trim_ows(text.substr(colon + 1));
-  if (colon == std::string_view::npos || !http::all_are(value, http::kValueByte))
-    return std::unexpected("--header: expected \"NAME: VALUE\", got " + config::quote(text));
-  if (!endpoints::may_be_chosen(name))
-    return std::unexpected("--header: " + config::quote(name) +
-                           " is not a field that may be chosen");
-  return std::pair(std::string(name), std::string(value));
-}
-
 Parsed<http::Method> parse_method(std::string_view text) {
   const http::Method method = http::parse_method(text);
   if (method != http::Method::kOther && method != http::Method::kConnect &&
@@ -119,6 +106,18 @@ Parsed<std::string> read_data(const std::string& text) {
 }
 
 }  // namespace
+
+std::expected<std::pair<std::string, std::string>, std::string> parse_header(
+    std::string_view text) {
+  const std::size_t colon = text.find(':');
+  const std::string_view name = text.substr(0, colon);
+  const std::string_view value =
+      colon == std::string_view::npos ? "" : http::trim_ows(text.substr(colon + 1));
+  if (colon == std::string_view::npos || name.empty() || !http::all_are(name, http::kTchar) ||
+      !http::all_are(value, http::kValueByte))
+    return std::unexpected("--header: expected \"NAME: VALUE\", got " + config::quote(text));
+  return std::pair(std::string(name), std::string(value));
+}
 
 CLI::App* add_fetch(CLI::App& app, FetchArguments& arguments) {
   CLI::App* command = app.add_subcommand("fetch", "Fetch URLs, many side by side");
@@ -162,6 +161,9 @@ Parsed<FetchCommand> to_fetch_command(FetchArguments arguments) {
   for (const std::string& text : arguments.headers) {
     auto header = parse_header(text);
     if (!header) return std::unexpected(header.error());
+    if (!endpoints::may_be_chosen(header->first))
+      return std::unexpected("--header: " + config::quote(header->first) +
+                             " is not a field that may be chosen");
     command.headers.push_back(std::move(*header));
   }
   if (command.data) {

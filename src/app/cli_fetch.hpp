@@ -5,6 +5,8 @@
 
 #include <expected>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace CLI {
@@ -21,6 +23,10 @@ struct FetchArguments {
   std::vector<std::string> headers;
   std::string method;
 };
+
+/// "NAME: VALUE". The error is a sentence for the user.
+[[nodiscard]] std::expected<std::pair<std::string, std::string>, std::string> parse_header(
+    std::string_view text);
 
 CLI::App* add_fetch(CLI::App& app, FetchArguments& arguments);
 

@@ -1,6 +1,7 @@
 #include "app/check.hpp"
 #include "app/cli.hpp"
 #include "app/control.hpp"
+#include "app/explain.hpp"
 #include "app/fetch.hpp"
 #include "app/serve.hpp"
 
@@ -17,6 +18,7 @@ struct Run {
   int operator()(const millrace::app::FetchCommand& c) const { return millrace::app::fetch(c); }
   int operator()(const millrace::app::ControlCommand& c) const { return millrace::app::control(c); }
   int operator()(const millrace::app::CheckCommand& c) const { return millrace::app::check(c); }
+  int operator()(const millrace::app::ExplainCommand& c) const { return millrace::app::explain(c); }
 };
 
 }  // namespace

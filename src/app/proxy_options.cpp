@@ -102,6 +102,8 @@ proxy::ReverseProxy::Options to_proxy_options(const config::Route& route,
                     .disk = &allowances.disk,
                     .pool = &pool,
                     .folder = spill_folder()};
+  options.rewrite = route.rewrite;
+  options.pattern = route.match.path;
   if (route.client_gone == config::ClientGone::kFinish)
     options.client_gone = proxy::ClientGone::kFinish;
   return options;

@@ -46,6 +46,12 @@ std::expected<void, std::string> ThreadServer::prepare(
                                    .client = client_,
                                    .thread = shared_.thread,
                                    .threads = shared_.threads,
+                                   .aside =
+                                       [this](Task<void> task) {
+                                         if (ending_) return false;
+                                         copies_.spawn(std::move(task));
+                                         return true;
+                                       },
                                    .when_unused = *this};
   try {
     next_ = std::make_unique<ThreadStack>(shared, std::move(config), std::move(limits));
@@ -130,7 +136,9 @@ void ThreadServer::post_json(std::string url, std::string json) {
 Task<void> ThreadServer::end_asides() {
   ending_ = true;
   asides_.cancel();
+  copies_.cancel();
   co_await asides_.join();
+  co_await copies_.join();
   co_await stop_keepers();
 }
 

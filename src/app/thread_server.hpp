@@ -117,6 +117,7 @@ class ThreadServer final : TurnHook {
   server::Connections connections_;
   std::unique_ptr<proxy::UpstreamKeepers> keepers_;  // on the first thread
   TaskGroup asides_;
+  TaskGroup copies_;  // of requests, for mirrors
   bool ending_ = false;
 };
 

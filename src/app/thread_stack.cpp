@@ -2,6 +2,7 @@
 
 #include "app/upstream_options.hpp"
 #include "middleware/table.hpp"
+#include "proxy/split.hpp"
 #include "server/actions.hpp"
 
 #include <algorithm>
@@ -9,7 +10,9 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <random>
 #include <stdexcept>
+#include <utility>
 
 namespace millrace::app {
 namespace {
@@ -58,6 +61,18 @@ endpoints::BatchLimits to_batch_limits(const config::FetchBatch& batch) {
   limits.item_bytes_max = batch.item_bytes_max;
   limits.held_bytes_max = batch.held_bytes_max;
   return limits;
+}
+
+/// Keeps the stack until the task is done.
+Task<void> run_held(Task<void> task, ThreadStack* stack) {
+  co_await std::move(task);
+  stack->release();
+}
+
+/// Threads and starts differ.
+std::uint64_t seed() {
+  std::random_device device;
+  return (std::uint64_t{device()} << 32) | device();
 }
 
 }  // namespace
@@ -164,23 +179,60 @@ endpoints::EndpointContext ThreadStack::endpoint_context() {
 server::Router ThreadStack::make_router() {
   server::Router router;
   for (const config::Route& route : config_->routes) {
-    handlers_.push_back(make_handler(route));
-    router.add(route.match, *handlers_.back());
+    std::unique_ptr<Handler> handler = make_handler(route);
+    router.add(route.match, *handler);
+    handlers_.push_back(std::move(handler));
   }
   return router;
 }
 
-std::unique_ptr<Handler> ThreadStack::make_reverse_proxy(const config::Route& route) {
-  const std::string& name = *route.upstream;
-  return std::make_unique<proxy::ReverseProxy>(
-      *upstreams_.at(name), *limits_->at(name),
-      to_proxy_options(route, config_->upstreams.at(name), shared_.offload, allowances_));
+std::unique_ptr<Handler> ThreadStack::make_reverse_proxy(const config::Route& route,
+                                                         const std::string& upstream,
+                                                         proxy::Mirror* mirror) {
+  proxy::ReverseProxy::Options options =
+      to_proxy_options(route, config_->upstreams.at(upstream), shared_.offload, allowances_);
+  options.mirror = mirror;
+  return std::make_unique<proxy::ReverseProxy>(*upstreams_.at(upstream), *limits_->at(upstream),
+                                               std::move(options));
+}
+
+proxy::Mirror* ThreadStack::make_mirror(const config::Route& route) {
+  handlers_.push_back(make_reverse_proxy(route, route.mirror->upstream, nullptr));
+  mirrors_.push_back(std::make_unique<proxy::Mirror>(
+      *handlers_.back(),
+      proxy::Mirror::Options{
+          .percent = route.mirror->percent, .seed = seed(), .spawn = [this](Task<void> task) {
+            hold();
+            const bool runs = shared_.aside(run_held(std::move(task), this));
+            if (!runs) release();
+            return runs;
+          }}));
+  return mirrors_.back().get();
+}
+
+std::unique_ptr<Handler> ThreadStack::make_split(const config::Route& route,
+                                                 proxy::Mirror* mirror) {
+  std::vector<proxy::Split::Share> shares;
+  for (const auto& [name, weight] : route.split->weights) {
+    handlers_.push_back(make_reverse_proxy(route, name, mirror));
+    shares.push_back({.weight = weight, .handler = handlers_.back().get()});
+  }
+  std::optional<proxy::RequestKey> key;
+  if (route.split_by) key = to_request_key(*route.split_by);
+  return std::make_unique<proxy::Split>(std::move(shares), std::move(key), seed());
+}
+
+std::unique_ptr<Handler> ThreadStack::make_passing(const config::Route& route) {
+  proxy::Mirror* const mirror = route.mirror ? make_mirror(route) : nullptr;
+  return route.split ? make_split(route, mirror)
+                     : make_reverse_proxy(route, *route.upstream, mirror);
 }
 
 std::unique_ptr<Handler> ThreadStack::make_handler(const config::Route& route) {
   if (route.respond) return std::make_unique<server::RespondHandler>(*route.respond);
-  if (route.redirect) return std::make_unique<server::RedirectHandler>(*route.redirect);
-  if (route.upstream) return make_reverse_proxy(route);
+  if (route.redirect)
+    return std::make_unique<server::RedirectHandler>(*route.redirect, route.match.path);
+  if (route.upstream || route.split) return make_passing(route);
   auto endpoint = endpoints::make_endpoint(*route.endpoint, endpoint_context());
   if (endpoint == nullptr) throw std::logic_error("no endpoint of the name " + *route.endpoint);
   return endpoint;

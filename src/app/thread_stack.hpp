@@ -19,6 +19,7 @@
 #include "net/resolver.hpp"
 #include "proxy/connect_handler.hpp"
 #include "proxy/egress.hpp"
+#include "proxy/mirror.hpp"
 #include "proxy/reverse_proxy.hpp"
 #include "proxy/target_board.hpp"
 #include "proxy/upstream.hpp"
@@ -26,6 +27,7 @@
 #include "runtime/offload.hpp"
 #include "server/pipeline_rules.hpp"
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -69,6 +71,8 @@ class ThreadStack final : public server::RulesInUse {
     client::Client& client;
     unsigned thread;   ///< index of this one
     unsigned threads;  ///< of all
+    /// Runs a task beside the connections, to its end or the server's; false: that has begun.
+    std::function<bool(Task<void>)> aside;
     /// Runs at the end of the turn in which this stack became unused.
     TurnHook& when_unused;
   };
@@ -96,7 +100,13 @@ class ThreadStack final : public server::RulesInUse {
 
   [[nodiscard]] server::Router make_router();
   [[nodiscard]] std::unique_ptr<Handler> make_handler(const config::Route& route);
-  [[nodiscard]] std::unique_ptr<Handler> make_reverse_proxy(const config::Route& route);
+  [[nodiscard]] std::unique_ptr<Handler> make_reverse_proxy(const config::Route& route,
+                                                            const std::string& upstream,
+                                                            proxy::Mirror* mirror);
+  [[nodiscard]] std::unique_ptr<Handler> make_passing(const config::Route& route);
+  [[nodiscard]] std::unique_ptr<Handler> make_split(const config::Route& route,
+                                                    proxy::Mirror* mirror);
+  [[nodiscard]] proxy::Mirror* make_mirror(const config::Route& route);
   [[nodiscard]] endpoints::EndpointContext endpoint_context();
   /// nullptr: this configuration wants no access log.
   [[nodiscard]] log::Logger* access_log() const noexcept;
@@ -114,6 +124,7 @@ class ThreadStack final : public server::RulesInUse {
   endpoints::UrlInputs inputs_;
   std::map<std::string, std::unique_ptr<proxy::Upstream>, std::less<>> upstreams_;
   std::vector<std::unique_ptr<Handler>> handlers_;
+  std::vector<std::unique_ptr<proxy::Mirror>> mirrors_;
   std::vector<std::unique_ptr<EgressStack>> egress_;
   std::unique_ptr<server::PipelineRules> rules_;
 };

@@ -60,14 +60,6 @@ proxy::HealthPolicy to_policy(const config::Upstream& upstream) {
   return policy;
 }
 
-proxy::RequestKey to_key(const std::optional<config::HashKey>& hash) {
-  using From = proxy::RequestKey::From;
-  if (!hash) return {};
-  if (!hash->header.empty()) return {.from = From::kHeader, .name = hash->header};
-  if (!hash->cookie.empty()) return {.from = From::kCookie, .name = hash->cookie};
-  return {.from = hash->path ? From::kPath : From::kAddress, .name = {}};
-}
-
 proxy::StickyOptions to_sticky(const config::Sticky& sticky, const std::string& own_secret) {
   proxy::StickyOptions options{.cookie = sticky.cookie, .ttl = std::nullopt, .secret = own_secret};
   if (sticky.ttl) options.ttl = std::chrono::duration_cast<std::chrono::seconds>(*sticky.ttl);
@@ -76,6 +68,13 @@ proxy::StickyOptions to_sticky(const config::Sticky& sticky, const std::string& 
 }
 
 }  // namespace
+
+proxy::RequestKey to_request_key(const config::HashKey& hash) {
+  using From = proxy::RequestKey::From;
+  if (!hash.header.empty()) return {.from = From::kHeader, .name = hash.header};
+  if (!hash.cookie.empty()) return {.from = From::kCookie, .name = hash.cookie};
+  return {.from = hash.path ? From::kPath : From::kAddress, .name = {}};
+}
 
 std::uint64_t file_version(const std::filesystem::path& file) {
   struct stat info{};
@@ -138,7 +137,7 @@ proxy::Upstream::Options to_upstream(const std::string& name, const config::Upst
   proxy::Upstream::Options options;
   options.name = name;
   options.balance = to_balancer(upstream.balance);
-  options.key = to_key(upstream.hash);
+  if (upstream.hash) options.key = to_request_key(*upstream.hash);
   options.panic_share = upstream.panic_percent / 100.0;
   options.idle_max = upstream.keepalive.idle_max;
   options.idle_age_max = upstream.keepalive.idle_timeout;

@@ -22,6 +22,7 @@ namespace millrace::app {
 /// nullopt: no active checks.
 [[nodiscard]] std::optional<proxy::HealthChecker::Options> to_health(
     const std::optional<config::HealthCheck>& check);
+[[nodiscard]] proxy::RequestKey to_request_key(const config::HashKey& hash);
 /// Without its state.
 [[nodiscard]] proxy::Upstream::Options to_upstream(const std::string& name,
                                                    const config::Upstream& upstream,

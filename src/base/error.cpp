@@ -103,6 +103,8 @@ constexpr std::array<ErrcInfo, static_cast<std::size_t>(kCount_)> kTable{{
      "the upstream reset the connection"},
     {kUpstreamBadMessage, "upstream_bad_message", 502, F::kUpstream, R::kNever, L::kWarn,
      "the upstream sent something that is not a valid HTTP response"},
+    {kUpstreamNoUpgrade, "upstream_no_upgrade", 501, F::kClient, R::kNever, L::kInfo,
+     "the upstream is spoken to in HTTP/2, over which it is asked for no upgrade"},
     {kUpstreamHeadTooLarge, "upstream_head_too_large", 502, F::kUpstream, R::kNever, L::kWarn,
      "the upstream's response head is too large"},
     {kUpstreamTruncated, "upstream_truncated", 502, F::kUpstream, R::kNever, L::kWarn,

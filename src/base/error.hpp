@@ -72,6 +72,7 @@ enum class Errc : std::uint8_t {
   kUpstreamClosed,
   kUpstreamReset,
   kUpstreamBadMessage,
+  kUpstreamNoUpgrade,
   kUpstreamHeadTooLarge,
   kUpstreamTruncated,
   kUpstreamBadCoding,

@@ -29,6 +29,9 @@ struct HashKey {
   std::string cookie;
   bool path = false;
   bool address = false;
+  [[nodiscard]] int keys_given() const noexcept {
+    return (header.empty() ? 0 : 1) + (cookie.empty() ? 0 : 1) + (path ? 1 : 0) + (address ? 1 : 0);
+  }
   friend bool operator==(const HashKey&, const HashKey&) = default;
 };
 

@@ -2,29 +2,14 @@
 
 #include "config/certificate_warnings.hpp"
 #include "config/certificates.hpp"
-#include "config/suggest.hpp"
+#include "config/places.hpp"
+#include "config/route_checks.hpp"
 
 #include <algorithm>
 #include <array>
 
 namespace millrace::config {
 namespace {
-
-constexpr auto kEndpoints =
-    std::to_array<std::string_view>({"image", "compute", "fetch", "tools", "health", "all"});
-
-std::string at(std::string_view path, std::size_t index) {
-  return std::string(path) + "[" + std::to_string(index) + "]";
-}
-
-bool given(const Value& root, std::string_view path) {
-  return locate(root, path).value != nullptr;
-}
-
-std::string place_text(const Value& root, std::string_view path) {
-  const Position where = locate(root, path).at;
-  return where.line == 0 ? std::string() : " (line " + std::to_string(where.line) + ")";
-}
 
 // --- listeners
 // -----------------------------------------------------------------------------------------
@@ -203,18 +188,15 @@ void check_tls_listeners(Reader& reader, const Value& root, const Config& config
   }
 }
 
-// --- upstreams and routes
+// --- upstreams
 // -----------------------------------------------------------------------------------
 
 void check_balance(Reader& reader, const Value& root, const std::string& path,
                    const Upstream& upstream) {
   if (upstream.hash) {
-    const HashKey& hash = *upstream.hash;
-    const int given_keys = (hash.header.empty() ? 0 : 1) + (hash.cookie.empty() ? 0 : 1) +
-                           (hash.path ? 1 : 0) + (hash.address ? 1 : 0);
     if (upstream.balance != Balance::kRingHash)
       reader.error_of(root, path + ".hash", "has no effect without balance = \"ring_hash\"");
-    else if (given_keys != 1)
+    else if (upstream.hash->keys_given() != 1)
       reader.error_of(root, path + ".hash",
                       "expected exactly one of header, cookie, path, address");
   }
@@ -223,14 +205,6 @@ void check_balance(Reader& reader, const Value& root, const std::string& path,
     reader.error_of(root, path + ".health", "expected either path or tcp = true");
   if (upstream.health->timeout > upstream.health->interval)
     reader.error_of(root, path + ".health", "timeout is longer than interval");
-}
-
-template <class Map>
-std::string nearest_name(const std::string& name, const Map& map) {
-  std::vector<std::string_view> names;
-  names.reserve(map.size());
-  for (const auto& [known, item] : map) names.push_back(known);
-  return did_you_mean(name, names);
 }
 
 /// Targets that are given, or a process that has them.
@@ -279,116 +253,7 @@ void check_process(Reader& reader, const Value& root, const std::string& path,
     reader.error_of(root, path + ".command", "the program itself is no placeholder");
 }
 
-void check_actions(Reader& reader, const Value& root, const std::string& path) {
-  static constexpr auto kActions =
-      std::to_array<std::string_view>({"upstream", "endpoint", "redirect", "respond", "static"});
-  std::vector<std::string_view> found;
-  for (const std::string_view action : kActions) {
-    if (given(root, path + "." + std::string(action))) found.push_back(action);
-  }
-  if (found.empty()) {
-    reader.error_of(root, path, "expected one action: upstream, endpoint, redirect or respond");
-  } else if (found.size() > 1) {
-    reader.error_of(
-        root, path,
-        "expected exactly one action, got " + quote(found[0]) + " and " + quote(found[1]));
-  }
-}
-
-void check_route(Reader& reader, const Value& root, const std::string& path, const Route& route,
-                 const Config& config) {
-  check_actions(reader, root, path);
-  if (route.upstream && !config.upstreams.contains(*route.upstream)) {
-    reader.error_of(root, path + ".upstream",
-                    "there is no [upstream." + *route.upstream + "]" +
-                        nearest_name(*route.upstream, config.upstreams));
-  }
-  if (route.endpoint && *route.endpoint == "docs") {
-    reader.error_of(root, path + ".endpoint",
-                    "\"docs\" is known but not supported by this version");
-  } else if (route.endpoint && std::ranges::find(kEndpoints, *route.endpoint) == kEndpoints.end()) {
-    std::string hint = did_you_mean(*route.endpoint, kEndpoints);
-    if (hint.empty()) hint = ", expected image, compute, fetch, tools, health or all";
-    reader.error_of(root, path + ".endpoint",
-                    "there is no endpoint " + quote(*route.endpoint) + hint);
-  }
-  static constexpr auto kRedirects = std::to_array<std::uint32_t>({301, 302, 303, 307, 308});
-  if (route.redirect && std::ranges::find(kRedirects, route.redirect->status) == kRedirects.end()) {
-    reader.error_of(
-        root, path + ".redirect.status",
-        "expected 301, 302, 303, 307 or 308, got " + std::to_string(route.redirect->status));
-  }
-  const bool bodyless =
-      route.respond && (route.respond->status == 204 || route.respond->status == 304);
-  if (bodyless && !route.respond->body.empty()) {
-    reader.error_of(
-        root, path + ".respond.body",
-        "an answer with status " + std::to_string(route.respond->status) + " has no body");
-  }
-}
-
-void check_passing(Reader& reader, const Value& root, const std::string& path, const Route& route) {
-  if (route.upstream) return;
-  for (const char* key : {".timeout", ".retry", ".buffer_request", ".client_gone"}) {
-    if (given(root, path + key))
-      reader.error_of(root, path + key, "has no effect without upstream");
-  }
-}
-
-/// What a route says in part is the upstream's otherwise.
-void complete_route(const Value& root, const std::string& path, const Config& config,
-                    Route& route) {
-  const auto found =
-      route.upstream ? config.upstreams.find(*route.upstream) : config.upstreams.end();
-  if (found == config.upstreams.end()) return;
-  const auto inherit = [&](const char* key, auto& own, const auto& other) {
-    if (!given(root, path + key)) own = other;
-  };
-  const Timeouts& limits = found->second.timeout;
-  if (route.timeout) {
-    inherit(".timeout.connect", route.timeout->connect, limits.connect);
-    inherit(".timeout.first_byte", route.timeout->first_byte, limits.first_byte);
-    inherit(".timeout.idle", route.timeout->idle, limits.idle);
-    inherit(".timeout.total", route.timeout->total, limits.total);
-  }
-  const Retry& retry = found->second.retry;
-  if (route.retry) {
-    inherit(".retry.attempts", route.retry->attempts, retry.attempts);
-    inherit(".retry.per_try", route.retry->per_try, retry.per_try);
-    inherit(".retry.statuses", route.retry->statuses, retry.statuses);
-    inherit(".retry.hedge", route.retry->hedge, retry.hedge);
-  }
-}
-
-bool covers(const RouteMatch& outer, const RouteMatch& inner) {
-  if (!covers(outer.path, inner.path) || !covers(outer.host, inner.host)) return false;
-  if (outer.method.empty()) return true;
-  if (inner.method.empty()) return false;
-  return std::ranges::all_of(inner.method, [&](http::Method m) {
-    return std::ranges::find(outer.method, m) != outer.method.end();
-  });
-}
-
-/// A catch-all in front of what it was meant to catch the rest of: the commonest mistake with
-/// ordered routes.
-void check_order(Reader& reader, const Value& root, const Config& config) {
-  for (std::size_t i = 0; i < config.routes.size(); ++i) {
-    for (std::size_t j = 0; j < i; ++j) {
-      if (!covers(config.routes[j].match, config.routes[i].match)) continue;
-      const std::string earlier = at("route", j);
-      reader.error_of(
-          root, at("route", i),
-          "is never reached: " + earlier + place_text(root, earlier) + " matches all of it first");
-      break;
-    }
-  }
-}
-
 }  // namespace
-
-std::span<const std::string_view> endpoint_names() {
-  return kEndpoints;
-}
 
 void complete(const Value& root, Config& config) {
   if (config.routes.empty()) config.routes.push_back(Route{.match = {}, .endpoint = "all"});
@@ -425,15 +290,7 @@ void check(Reader& reader, const Value& root, const Config& config) {
     check_upstream(reader, root, name, upstream, config);
   for (const auto& [name, process] : config.processes)
     check_process(reader, root, "process." + name, process);
-  const Value* const routes = locate(root, "route").value;
-  if (routes == nullptr || routes->kind != Value::Kind::kArray) return;
-  for (std::size_t i = 0; i < config.routes.size(); ++i) {
-    check_route(reader, root, at("route", i), config.routes[i], config);
-    check_passing(reader, root, at("route", i), config.routes[i]);
-  }
-  // A pattern that could not be read stands there as its default: only a clean file is worth the
-  // look.
-  if (reader.count() == 0) check_order(reader, root, config);
+  check_routes(reader, root, config);
 }
 
 }  // namespace millrace::config

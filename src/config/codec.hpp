@@ -75,6 +75,20 @@ std::span<const Field<Outlier>> fields();
 template <>
 std::span<const Field<Breaker>> fields();
 
+// In route_keys.cpp; the others are in keys.cpp.
+template <>
+std::span<const Field<RouteMatch>> fields();
+template <>
+std::span<const Field<Redirect>> fields();
+template <>
+std::span<const Field<Respond>> fields();
+template <>
+std::span<const Field<Rewrite>> fields();
+template <>
+std::span<const Field<Mirror>> fields();
+template <>
+std::span<const Field<Route>> fields();
+
 template <class T, class... Ts>
 concept OneOf = (std::same_as<T, Ts> || ...);
 
@@ -328,6 +342,9 @@ MILLRACE_SCALAR_CODEC(StringMap);  // fields of a response
 MILLRACE_SCALAR_CODEC(Command);
 MILLRACE_SCALAR_CODEC(Variables);
 MILLRACE_SCALAR_CODEC(Ready);
+MILLRACE_SCALAR_CODEC(TextPatterns);
+MILLRACE_SCALAR_CODEC(Template);  // the rule judges it with something in its places
+MILLRACE_SCALAR_CODEC(Split);
 
 #undef MILLRACE_SCALAR_CODEC
 
@@ -346,6 +363,9 @@ template <>
 std::span<const Choice<Balance>> choices();
 template <>
 std::span<const Choice<Resolve>> choices();
+// In keys.cpp, for route_keys.cpp.
+template <>
+std::span<const Choice<http::Method>> choices();
 
 template <class E>
   requires std::is_enum_v<E>

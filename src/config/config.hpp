@@ -18,6 +18,7 @@
 #include "config/balance.hpp"
 #include "config/pattern.hpp"
 #include "config/process.hpp"
+#include "config/routing.hpp"
 #include "http/limits.hpp"
 #include "http/method.hpp"
 
@@ -273,20 +274,6 @@ struct Upstream {
   friend bool operator==(const Upstream&, const Upstream&) = default;
 };
 
-struct RouteMatch {
-  HostPattern host;
-  PathPattern path;
-  std::vector<http::Method> method;  ///< empty: any
-  friend bool operator==(const RouteMatch&, const RouteMatch&) = default;
-};
-
-/// `redirect = { to = "...", status = 308 }`
-struct Redirect {
-  std::string to;  ///< the Location field as it is: a path or an absolute URL
-  std::uint32_t status = 308;
-  friend bool operator==(const Redirect&, const Redirect&) = default;
-};
-
 /// `respond = { status = 200, body = "...", headers = { } }`
 struct Respond {
   std::uint32_t status = 200;
@@ -306,14 +293,18 @@ struct RequestBuffer {
 /// What becomes of a request whose client has gone.
 enum class ClientGone : std::uint8_t { kCancel, kFinish };
 
-/// `[[route]]`: exactly one of the four actions is there. The first route that matches wins.
+/// `[[route]]`: exactly one of the five actions is there. The first route that matches wins.
 struct Route {
   RouteMatch match;
   std::optional<std::string> upstream;  ///< a key of Config::upstreams
+  std::optional<Split> split;           ///< of keys of Config::upstreams
   std::optional<std::string> endpoint;  ///< a name of endpoint_names()
   std::optional<Redirect> redirect;
   std::optional<Respond> respond;
-  // For routes to an upstream; not given: the upstream's, or the default.
+  // For routes to an upstream or several; not given: the upstream's, or the default.
+  std::optional<Rewrite> rewrite;
+  std::optional<HashKey> split_by;  ///< who stays with an upstream of the split; not given: nobody
+  std::optional<Mirror> mirror;
   std::optional<Timeouts> timeout;  ///< resolved: what it leaves out is the upstream's
   std::optional<RouteRetry> retry;  ///< resolved likewise
   std::optional<RequestBuffer> buffer_request;

@@ -26,12 +26,6 @@ std::string name_fault(std::string_view text) {
   return "expected a host name, got " + quote(text);
 }
 
-std::string location_fault(std::string_view text) {
-  const bool absolute = text.starts_with("http://") || text.starts_with("https://");
-  if ((absolute || text.starts_with('/')) && http::all_are(text, http::kTargetByte)) return {};
-  return "expected a path or an absolute URL, such as \"https://example.com/\", got " + quote(text);
-}
-
 /// A list that is left out where there is nothing in it.
 template <auto M>
 constexpr auto unless_empty(Field<typename MemberOf<decltype(M)>::Struct> field) {
@@ -470,64 +464,6 @@ std::span<const Field<Upstream>> fields() {
                                          "has workers. Not given: only concurrency counts.",
                                          {.min = 1, .max = 1'000'000}),
       key<&Upstream::queue>("queue", "Requests that wait for their turn."),
-  });
-  return kFields;
-}
-
-template <>
-std::span<const Field<RouteMatch>> fields() {
-  static constexpr auto kFields = std::to_array<Field<RouteMatch>>({
-      key<&RouteMatch::host>("host", "Host without port: a name, *.name or \"*\"."),
-      key<&RouteMatch::path>("path",
-                             "/a/* is /a/ and below; without * exact; {id} is one segment."),
-      key<&RouteMatch::method>("method", "Methods; empty is any."),
-  });
-  return kFields;
-}
-
-template <>
-std::span<const Field<Redirect>> fields() {
-  static constexpr auto kFields = std::to_array<Field<Redirect>>({
-      key<&Redirect::to>("to", "The Location field: a path or an absolute URL.",
-                         {.required = true, .fault = location_fault}),
-      key<&Redirect::status>("status",
-                             "301, 302, 303, 307 or 308. 308 is permanent and keeps the method.",
-                             {.max = 999}),
-  });
-  return kFields;
-}
-
-template <>
-std::span<const Field<Respond>> fields() {
-  static constexpr auto kFields = std::to_array<Field<Respond>>({
-      key<&Respond::status>("status", "The status code.", {.min = 200, .max = 599}),
-      key<&Respond::body>("body", "The body.", {.multiline = true}),
-      key<&Respond::headers>("headers",
-                             "Fields, such as Content-Type; not those that frame a message."),
-  });
-  return kFields;
-}
-
-template <>
-std::span<const Field<Route>> fields() {
-  static constexpr auto kFields = std::to_array<Field<Route>>({
-      key<&Route::match>("match", "Which requests; all of host, path and method must fit."),
-      key<&Route::upstream>("upstream", "Name of the upstream that answers."),
-      key<&Route::endpoint>("endpoint", "Name of the built-in endpoint that answers."),
-      key<&Route::redirect>("redirect", "Sends the client elsewhere."),
-      key<&Route::respond>("respond", "A fixed answer."),
-      later<Route>("static"),
-      key<&Route::timeout>("timeout", "For this route; what it leaves out is the upstream's."),
-      key<&Route::retry>("retry", "For this route; what it leaves out is the upstream's."),
-      key<&Route::buffer_request>(
-          "buffer_request",
-          "Bodies with a Content-Length up to this size are taken in before a worker is occupied, "
-          "for at most 10 s; \"spill\" takes in any, into a file; \"off\" none.",
-          {.min = 1, .max = kGiB}),
-      key<&Route::client_gone>("client_gone",
-                               "What becomes of a request whose client has gone: \"cancel\" ends "
-                               "it, \"finish\" lets the service finish it."),
-      later<Route>("server_timing"),
   });
   return kFields;
 }

@@ -75,6 +75,9 @@ inline constexpr std::size_t kFileBytesMax = 4 << 20;
 /// The whole configuration as TOML, every key written out. Loading it gives an equal Config.
 [[nodiscard]] std::string print(const Config& config);
 
+/// `{ path = "/api/*", ... }`: what is asked of a request, as in the file.
+[[nodiscard]] std::string print_match(const RouteMatch& match);
+
 /// JSON Schema (draft 2020-12) of the file, for editors.
 [[nodiscard]] std::string json_schema();
 

@@ -122,6 +122,42 @@ Parsed<PathPattern> parse_path_pattern(std::string_view text) {
   }
 }
 
+namespace {
+
+/// The segment that begins with the slash at `at`, which is moved behind it.
+std::string_view next_segment(std::string_view path, std::size_t& at) noexcept {
+  const std::size_t begin = at + 1;
+  at = std::min(path.find('/', begin), path.size());
+  return path.substr(begin, at - begin);
+}
+
+}  // namespace
+
+bool match_path(const PathPattern& pattern, std::string_view path,
+                std::string_view& rest) noexcept {
+  if (path.empty() || path.front() != '/') return false;
+  std::size_t at = 0;
+  for (const auto& segment : pattern.segments) {
+    if (at >= path.size()) return false;
+    const std::string_view text = next_segment(path, at);
+    if (segment.parameter ? text.empty() : text != segment.text) return false;
+  }
+  rest = path.substr(at);
+  if (pattern.wildcard) return rest.starts_with('/');
+  return rest.empty();
+}
+
+std::string_view parameter_of(const PathPattern& pattern, std::string_view path,
+                              std::string_view name) noexcept {
+  std::size_t at = 0;
+  for (const auto& segment : pattern.segments) {
+    if (at >= path.size()) break;
+    const std::string_view text = next_segment(path, at);
+    if (segment.parameter && segment.text == name) return text;
+  }
+  return {};
+}
+
 bool covers(const PathPattern& outer, const PathPattern& inner) noexcept {
   const std::size_t shared = outer.segments.size();
   if (inner.segments.size() < shared) return false;

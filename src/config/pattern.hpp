@@ -43,6 +43,14 @@ struct PathPattern {
 
 [[nodiscard]] Parsed<PathPattern> parse_path_pattern(std::string_view text);
 
+/// Does `path` match? `rest` is set to what lies behind the fixed part: "/x" for "/a/*" and "/a/x",
+/// empty for a pattern without `*`.
+[[nodiscard]] bool match_path(const PathPattern& pattern, std::string_view path,
+                              std::string_view& rest) noexcept;
+/// What stands in `path` for the pattern's parameter `name`; empty: there is no such thing.
+[[nodiscard]] std::string_view parameter_of(const PathPattern& pattern, std::string_view path,
+                                            std::string_view name) noexcept;
+
 /// Is every path that `inner` matches matched by `outer` too? Then a route with `inner` behind one
 /// with `outer` is never reached.
 [[nodiscard]] bool covers(const PathPattern& outer, const PathPattern& inner) noexcept;

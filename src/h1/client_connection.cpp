@@ -220,6 +220,7 @@ Result<bool> ClientConnection::take_head() {
   decoder_.start(length_);
   rest_ = in_.view();
   head_done_ = true;
+  stray_body_ = may_send_stray_body();
   return true;
 }
 
@@ -267,10 +268,22 @@ Task<Result<Bytes>> ClientConnection::read_body() {
 
 // --- between exchanges ---
 
+// Some services send the body of an answer to HEAD all the same (gunicorn does, of what a WSGI
+// application returns), and some that of a 204 or 304. It may come late: the next request's answer
+// would be what it says.
+bool ClientConnection::may_send_stray_body() const noexcept {
+  const bool by_status = status_ == 204 || status_ == 304;
+  if (method_ != http::Method::kHead && !by_status) return false;
+  const bool chunked = fields_.has(http::FieldId::kTransferEncoding);
+  const http::Field* const length = fields_.find(http::FieldId::kContentLength);
+  if (length == nullptr) return chunked || !by_status;
+  return chunked || length->value != "0";
+}
+
 bool ClientConnection::reusable() const noexcept {
-  return head_done_ && decoder_.done() && rest_.empty() && sent_all_ && !sending() && !ended_ &&
-         stream_.is_open() && out_.held() == 0 && out_.status() && !for_one_ &&
-         http::persists(version_, fields_);
+  return head_done_ && !stray_body_ && decoder_.done() && rest_.empty() && sent_all_ &&
+         !sending() && !ended_ && stream_.is_open() && out_.held() == 0 && out_.status() &&
+         !for_one_ && http::persists(version_, fields_);
 }
 
 void ClientConnection::reset() noexcept {
@@ -287,7 +300,7 @@ void ClientConnection::reset() noexcept {
   interims_ = 0;
   body_block_bytes_ = ByteBuffer::kMediumBytes;
   sent_at_ = {};
-  answered_ = head_done_ = body_touched_ = sent_all_ = read_at_once_ = false;
+  answered_ = head_done_ = body_touched_ = stray_body_ = sent_all_ = read_at_once_ = false;
 }
 
 void ClientConnection::close() noexcept {

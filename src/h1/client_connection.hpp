@@ -95,6 +95,7 @@ class ClientConnection : public ClientExchange {
   Result<bool> take_head();
   Result<std::string_view> next_data();
   void choose_block() noexcept;
+  [[nodiscard]] bool may_send_stray_body() const noexcept;
 
   net::Stream stream_;
   net::Output out_;
@@ -114,6 +115,7 @@ class ClientConnection : public ClientExchange {
   std::size_t body_block_bytes_ = ByteBuffer::kMediumBytes;
   Error send_error_ = Errc::kCount_;  // kCount_: none
   http::Method method_ = http::Method::kGet;
+  bool stray_body_ = false;  // one may follow although the answer has none
   bool sent_all_ = false;
   bool ended_ = false;         // the peer will send no more
   bool read_at_once_ = false;  // the last read left bytes behind

@@ -22,7 +22,7 @@ ClientStream::ClientStream(ClientConnection& connection)
 
 Result<void> ClientStream::send(const OutgoingRequest& request, const ExchangeTimeouts& timeouts) {
   if (!connection_.takes_streams()) return fail(Errc::kUpstreamClosed);
-  if (!request.upgrade.empty()) return fail(Errc::kUpstreamBadMessage);
+  if (!request.upgrade.empty()) return fail(Errc::kUpstreamNoUpgrade);
   timeouts_ = timeouts;
   method_ = request.method;
   interim_ = request.interim;

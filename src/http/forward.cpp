@@ -61,6 +61,16 @@ void add_client_subject(const Fields& from, const Hop& hop, Fields& to) {
   to.add_copy(kClientSubject, hop.client_subject);
 }
 
+constexpr std::string_view kPrefix = "X-Forwarded-Prefix";
+
+void add_prefix(const Fields& from, const Hop& hop, Fields& to) {
+  if (hop.prefix.empty()) return;
+  const Field* const before = hop.trusted ? from.find(kPrefix) : nullptr;
+  std::string prefix(before == nullptr ? std::string_view() : before->value);
+  if (prefix.ends_with('/')) prefix.pop_back();
+  to.add_copy(kPrefix, prefix.append(hop.prefix));
+}
+
 bool may_be_nominated(std::string_view name) noexcept {
   return field_id(name) == FieldId::kOther && !is_claim_about_client(name) &&
          !istarts_with(name, "content-") && !istarts_with(name, "sec-");
@@ -157,12 +167,14 @@ void forward_request(const Fields& from, const Hop& hop, Fields& to) {
     if (field.id == FieldId::kOther) {
       if (iequals(field.name, "proxy") || is_nominated(field.name, nominated)) continue;
       if (!hop.trusted && is_claim_about_client(field.name)) continue;
+      if (!hop.prefix.empty() && iequals(field.name, kPrefix)) continue;
     }
     to.add(field);
   }
   if (takes_trailers) to.add(FieldId::kTe, "trailers");
   add_forwarded(from, hop, to);
   add_client_subject(from, hop, to);
+  add_prefix(from, hop, to);
 }
 
 void forward_egress(const Fields& from, Fields& to) {

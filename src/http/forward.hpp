@@ -29,6 +29,7 @@ struct Hop {
   bool https = false;          ///< how it asked
   bool trusted = false;  ///< the peer is a proxy of server.trusted_proxies: it may be believed
   std::string_view client_subject = {};  ///< of its verified certificate; empty: none
+  std::string_view prefix = {};          ///< taken away from the path: "/api"; empty: none
 };
 
 /// Appends what goes upstream of a request to `to`. Besides the above, Host and Expect are left
@@ -39,7 +40,8 @@ struct Hop {
 /// untrusted peer says of itself (these, any other X-Forwarded-*, X-Real-IP) is left behind; what a
 /// trusted one says is kept, and the peer is appended to X-Forwarded-For and Forwarded, each as one
 /// field. X-Forwarded-Client-Subject is the subject of the peer's certificate, unless a trusted one
-/// tells of its own client.
+/// tells of its own client. X-Forwarded-Prefix is what was taken away from the path, behind what a
+/// trusted one has taken away before.
 void forward_request(const Fields& from, const Hop& hop, Fields& to);
 
 /// The same for a client's own proxy (egress): nothing is told of the client that it has not said

@@ -22,6 +22,10 @@
 #define MILLRACE_CHILD_CODE \
   __attribute__((no_sanitize("address", "thread", "undefined"), no_stack_protector, noinline))
 
+// glibc's own name of clone(). ThreadSanitizer has one of that name, which takes the child for a
+// fork and spoils the memory that we share with it.
+extern "C" int __clone(int (*fn)(void*), void* stack, int flags, void* argument, ...) noexcept;
+
 namespace millrace::process {
 namespace {
 
@@ -219,7 +223,7 @@ std::expected<Child, std::string> spawn(const SpawnSpec& spec) {
   {
     const SignalsBlocked blocked;
     constexpr int kFlags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD;
-    pid = ::clone(run_child, stack.get() + kChildStackBytes, kFlags, &plan, &pidfd);
+    pid = ::__clone(run_child, stack.get() + kChildStackBytes, kFlags, &plan, &pidfd);
   }
   if (pid < 0) return std::unexpected(sentence("start a process", errno));
   Fd watched(pidfd);

@@ -70,6 +70,13 @@ bool BufferedBody::copy(Bytes piece) {
   return true;
 }
 
+std::string BufferedBody::copy() const {
+  std::string out;
+  out.reserve(static_cast<std::size_t>(taken_bytes_));
+  for (const ByteBuffer& block : blocks_) out.append(block.data(), block.size());
+  return out.append(last_.data(), last_.size());
+}
+
 void BufferedBody::release_blocks() noexcept {
   blocks_.clear();
   give_back(options_.memory, std::exchange(memory_bytes_, 0));

@@ -28,6 +28,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace millrace::proxy {
@@ -56,6 +57,11 @@ class BufferedBody final : public BodySource {
   [[nodiscard]] bool is_wanted() const noexcept;
   /// Errors: those of Exchange::read_body. Fine too when not all could be taken in.
   [[nodiscard]] Task<Result<void>> take_in();
+
+  /// All of it is here, and nothing in a file.
+  [[nodiscard]] bool is_whole_in_memory() const noexcept { return complete_ && file_ == nullptr; }
+  /// What is here of it, if is_whole_in_memory().
+  [[nodiscard]] std::string copy() const;
 
   // BodySource
   [[nodiscard]] http::BodyLength length() const noexcept override;

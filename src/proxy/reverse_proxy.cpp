@@ -22,17 +22,12 @@ using client::Response;
 using http::FieldId;
 using std::chrono::milliseconds;
 
-// Path and query as the gate normalised them. They mostly lie side by side in the client's own
-// head.
-std::string_view target_of(const http::RequestHead& head, http::TextArena& arena) {
-  if (!head.has_query) return head.path;
-  const std::size_t size = head.path.size() + 1 + head.query.size();
-  if (head.path.data() + head.path.size() + 1 == head.query.data()) return {head.path.data(), size};
+std::string_view join(std::string_view path, std::string_view query, http::TextArena& arena) {
+  const std::size_t size = path.size() + 1 + query.size();
   char* text = arena.reserve(size);
-  std::memcpy(text, head.path.data(), head.path.size());
-  text[head.path.size()] = '?';
-  if (!head.query.empty())
-    std::memcpy(text + head.path.size() + 1, head.query.data(), head.query.size());
+  std::memcpy(text, path.data(), path.size());
+  text[path.size()] = '?';
+  if (!query.empty()) std::memcpy(text + path.size() + 1, query.data(), query.size());
   return {text, size};
 }
 
@@ -94,6 +89,36 @@ ReverseProxy::ReverseProxy(Upstream& upstream, UpstreamLimits& limits, Options o
              .budget = &limits.budget},
       hedge_{.enabled = options_.hedge, .latency = &latency_, .budget = &limits.budget} {}
 
+// Path and query as the gate normalised them. They mostly lie side by side in the client's own
+// head.
+std::string_view ReverseProxy::target_of(const http::RequestHead& head,
+                                         http::TextArena& arena) const {
+  if (options_.rewrite) {
+    const std::string path = options_.rewrite->apply(options_.pattern, head.path);
+    return head.has_query ? join(path, head.query, arena) : arena.copy(path);
+  }
+  if (!head.has_query) return head.path;
+  if (head.path.data() + head.path.size() + 1 == head.query.data())
+    return {head.path.data(), head.path.size() + 1 + head.query.size()};
+  return join(head.path, head.query, arena);
+}
+
+std::string_view ReverseProxy::stripped_prefix(const http::RequestHead& head) const noexcept {
+  if (!options_.rewrite || !head.path.starts_with(options_.rewrite->strip_prefix)) return {};
+  return options_.rewrite->strip_prefix;
+}
+
+void ReverseProxy::mirror(Pass& pass) const {
+  Mirror& to = *options_.mirror;
+  if (!to.wants(pass.exchange)) return;
+  if (pass.request.body == nullptr)
+    to.send(pass.exchange, {});
+  else if (pass.request.body == &pass.held && pass.held.is_whole_in_memory())
+    to.send(pass.exchange, pass.held.copy());
+  else
+    Mirror::count_dropped();
+}
+
 void ReverseProxy::fill_request(const Exchange& exchange, Request& request) const {
   const http::RequestHead& head = exchange.request;
   request.method = head.method;
@@ -107,7 +132,8 @@ void ReverseProxy::fill_request(const Exchange& exchange, Request& request) cons
                          .authority = head.authority,
                          .https = head.https,
                          .trusted = exchange.peer.trusted_proxy,
-                         .client_subject = exchange.peer.client_subject},
+                         .client_subject = exchange.peer.client_subject,
+                         .prefix = stripped_prefix(head)},
                         request.fields);
   http::add_via(head.version, kPseudonym, request.fields);
   if (!exchange.request_id.empty()) request.fields.set(FieldId::kXRequestId, exchange.request_id);
@@ -160,6 +186,7 @@ Task<Result<void>> ReverseProxy::forward(Pass& pass) {
   } else if (!exchange.request.body.is_none()) {
     pass.request.body = &pass.body;
   }
+  if (options_.mirror != nullptr) mirror(pass);
   pass.permit = limits_.admission.try_enter();
   if (!pass.permit) {
     // Of a process that has failed too often: there is no use in waiting.

@@ -20,13 +20,16 @@
 #include "client/hedge.hpp"
 #include "client/latency_window.hpp"
 #include "client/retry.hpp"
+#include "config/routing.hpp"
 #include "millrace/exchange.hpp"
+#include "proxy/mirror.hpp"
 #include "proxy/request_buffer.hpp"
 #include "proxy/target_sender.hpp"
 #include "proxy/upstream.hpp"
 #include "proxy/upstream_limits.hpp"
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace millrace::proxy {
@@ -51,6 +54,11 @@ class ReverseProxy final : public Handler {
     bool others_to_try = false;
     BufferOptions buffer;
     ClientGone client_gone = ClientGone::kCancel;
+    /// Of the route's path; nullopt: it goes on as it came.
+    std::optional<config::Rewrite> rewrite;
+    config::PathPattern pattern;
+    /// Gets a copy of each request; nullptr: nobody. Outlives the proxy.
+    Mirror* mirror = nullptr;
   };
 
   /// All must outlive it, and the allowances and the pool of `options.buffer`.
@@ -73,6 +81,10 @@ class ReverseProxy final : public Handler {
   [[nodiscard]] TimePoint deadline_of(const Exchange& exchange) const;
   void count_waste(Pass& pass) const;
   void fill_request(const Exchange& exchange, client::Request& request) const;
+  [[nodiscard]] std::string_view target_of(const http::RequestHead& head,
+                                           http::TextArena& arena) const;
+  [[nodiscard]] std::string_view stripped_prefix(const http::RequestHead& head) const noexcept;
+  void mirror(Pass& pass) const;
 
   Upstream& upstream_;
   UpstreamLimits& limits_;

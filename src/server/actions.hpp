@@ -7,6 +7,7 @@
 #include "server/router.hpp"
 
 #include <string>
+#include <utility>
 
 namespace millrace::server {
 
@@ -21,14 +22,21 @@ class RespondHandler final : public Handler {
   std::vector<http::Field> fields_;  // views into respond_
 };
 
-/// `redirect = { to, status }`. The request's query is not appended.
+/// Of a redirect by a route with path `pattern`, for a request that it matches.
+[[nodiscard]] std::string location_of(const config::Redirect& redirect,
+                                      const config::PathPattern& pattern, const Exchange& exchange);
+
+/// `redirect = { to, status }` of a route with path `pattern`. The request's query is not appended,
+/// unless {query} or {uri} say so.
 class RedirectHandler final : public Handler {
  public:
-  explicit RedirectHandler(const config::Redirect& redirect) : redirect_(redirect) {}
+  RedirectHandler(const config::Redirect& redirect, config::PathPattern pattern)
+      : redirect_(redirect), pattern_(std::move(pattern)) {}
   Task<Result<void>> handle(Exchange& exchange) override;
 
  private:
   const config::Redirect redirect_;
+  const config::PathPattern pattern_;
 };
 
 /// Fails with one error: 404 where no route matches.

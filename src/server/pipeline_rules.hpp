@@ -18,8 +18,8 @@
 
 namespace millrace::server {
 
-/// Counts who uses the rules of one configuration: exchanges, and listeners that keep them to their
-/// end. Not atomic.
+/// Counts who uses the rules of one configuration: exchanges, copies of them, and listeners that
+/// keep them to their end. Not atomic.
 class RulesInUse {
  public:
   [[nodiscard]] bool in_use() const noexcept { return uses_ != 0; }
@@ -29,11 +29,15 @@ class RulesInUse {
     if (uses_ == 0) unused();
   }
 
+  void hold() noexcept { ++uses_; }
+  void release() noexcept {
+    if (--uses_ == 0 && retired_) unused();
+  }
+
  protected:
   ~RulesInUse() = default;
 
  private:
-  friend class PipelineRules;
   /// The last use has ended. Called amid its turn: who used the rules is still on the way out, and
   /// they must not be destroyed before the turn's end.
   virtual void unused() noexcept = 0;
@@ -68,10 +72,10 @@ class PipelineRules final : Observer {
 
   /// Somebody relies on the rules until release().
   void hold() noexcept {
-    if (use_ != nullptr) ++use_->uses_;
+    if (use_ != nullptr) use_->hold();
   }
   void release() noexcept {
-    if (use_ != nullptr && --use_->uses_ == 0 && use_->retired_) use_->unused();
+    if (use_ != nullptr) use_->release();
   }
 
   /// A head that did not pass: begin and end in one.

@@ -264,6 +264,17 @@ class Project:
 
     # -- many -------------------------------------------------------------------------------------
 
+    def test_head_is_a_get_without_its_body(self):
+        with self.server.client() as client:
+            for path in ("/describe/", "/file/"):
+                whole = self.ask(client, path, host=self.server.address)
+                for _ in range(2):  # the second one finds nothing left over from the first
+                    head = self.ask(client, path, method="HEAD", host=self.server.address)
+                    self.assertEqual(head.status, 200)
+                    self.assertEqual(head.header("content-type"), whole.header("content-type"))
+                self.assertEqual(head.header("content-length"), str(len(whole.body) + (
+                    1 if path == "/describe/" else 0)))  # "HEAD" is longer than "GET"
+
     def test_one_connection_takes_all_kinds_of_requests(self):
         body = multipart(UPLOAD[:1000])
         with self.server.client() as client:
@@ -271,6 +282,7 @@ class Project:
                 seen = self.ask(client, f"/describe/?{i}=x").json()
                 self.assertEqual(seen["query"], {str(i): "x"})
                 self.assertEqual(self.ask(client, "/failure/").status, 500)
+                self.assertEqual(self.ask(client, "/file/", method="HEAD").status, 200)
                 client.send(f"POST /upload/ HTTP/1.1\r\nHost: {SHOP}\r\n{': '.join(FORM)}\r\n"
                             f"Content-Length: {len(body)}\r\n\r\n")
                 client.send(body)
@@ -316,17 +328,6 @@ class OnUvicorn(Project, unittest.TestCase):
     # the last one is made.
     command = ("/usr/bin/uvicorn", "app:app", "--uds", "{socket}", "--log-level", "warning",
                "--loop", "asyncio")
-
-    def test_head_is_a_get_without_its_body(self):
-        with self.server.client() as client:
-            for path in ("/describe/", "/file/"):
-                whole = self.ask(client, path, host=self.server.address)
-                for _ in range(2):  # the second one finds nothing left over from the first
-                    head = self.ask(client, path, method="HEAD", host=self.server.address)
-                    self.assertEqual(head.status, 200)
-                    self.assertEqual(head.header("content-type"), whole.header("content-type"))
-                self.assertEqual(head.header("content-length"), str(len(whole.body) + (
-                    1 if path == "/describe/" else 0)))  # "HEAD" is longer than "GET"
 
 
 if __name__ == "__main__":

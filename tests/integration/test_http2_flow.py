@@ -69,7 +69,8 @@ class FlowControl(Http2Test):
                                    end_stream=False)
         sent = self.fill(client, stream_id, body)
         self.assertLess(sent, 8 * MIB)  # windows, and the kernel's buffers
-        self.assertLess(self.server.rss_bytes() - before, 8 * MIB)
+        growth_max = (32 if harness.SANITIZED else 8) * MIB  # sanitizers keep what was freed
+        self.assertLess(self.server.rss_bytes() - before, growth_max)
         may_read.set()
         client.upload({stream_id: body[sent:]})
         self.assertEqual(client.answer(stream_id).status, 200)

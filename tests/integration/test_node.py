@@ -292,6 +292,19 @@ class Http2(NodeTest):
         cls.server = cls.enterClassContext(
             harness.Millrace(config([f"h2c://127.0.0.1:{cls.service.port}"])))
 
+    def test_an_upgrade_that_cannot_go_there_is_not_the_target_s_failure(self):
+        server = self.enterContext(
+            harness.Millrace(config([f"h2c://127.0.0.1:{self.service.port}"])))
+        with server.client() as client:
+            for _ in range(6):
+                response = client.request(
+                    self.head("GET", "/describe", "Connection: Upgrade", "Upgrade: websocket",
+                              "Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {KEY}"))
+                self.assertEqual((response.status, response.json()["code"]),
+                                 (501, "upstream_no_upgrade"))
+        target = harness.get(server.admin + "/upstreams").json()["upstreams"][0]["targets"][0]
+        self.assertEqual((target["failures"], target["state"]), (0, "healthy"))
+
     def test_a_request_arrives(self):
         for seen in (self.get("/describe?a=b", [("X-Mine", "1"), ("Cookie", "a=b")]).json(),
                      json.loads(self.connect_h2().get(

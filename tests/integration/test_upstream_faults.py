@@ -15,7 +15,7 @@ import h2client
 import harness
 import peers
 import pki
-from test_proxy import CANNED, config
+from test_proxy import CANNED, ProxyTest, config
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -313,6 +313,37 @@ class Http2Upstream(Faults):
                  RstStreamFrame(stream, error_code=h2client.CANCEL))
 
         self.expect([self.serve(answer)], ABORTED)
+
+
+class BodiesBehindNone(ProxyTest):
+    """Some services send the body of an answer to HEAD all the same (gunicorn does): coming late,
+    it would be the answer to whoever is next on the connection."""
+
+    POISON = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\npoisoned"
+
+    def check(self, method, head):
+        def play(connection):
+            connection.read_request()
+            if connection.index == 0:
+                connection.send(head % len(self.POISON))
+                if connection.read_request() is None:
+                    return
+                connection.send(self.POISON)
+            connection.send(CANNED)
+
+        self.start(on_connection=play)
+        with self.server.client() as client:
+            client.request(self.head(method))
+            self.assertEqual(client.request(self.head()).body, b"ok")
+
+    def test_head(self):
+        self.check("HEAD", b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n")
+
+    def test_no_content(self):
+        self.check("GET", b"HTTP/1.1 204 No Content\r\nContent-Length: %d\r\n\r\n")
+
+    def test_not_modified(self):
+        self.check("GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: %d\r\n\r\n")
 
 
 def exactly(sock, count):

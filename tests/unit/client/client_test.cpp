@@ -327,8 +327,8 @@ TEST_F(ClientTest, PhasesSumToTheTotal) {
     for (int i = 0; i < static_cast<int>(client::Phase::kCount_); ++i)
       sum += t.of(static_cast<client::Phase>(i));
     EXPECT_EQ(sum, t.total());
-    EXPECT_GE(t.of(client::Phase::kWait), 15ms);
-    EXPECT_GE(t.of(client::Phase::kReceive), 15ms);
+    EXPECT_GT(t.of(client::Phase::kWait), 0ms);
+    EXPECT_GT(t.of(client::Phase::kReceive), 0ms);
     EXPECT_EQ(t.of(client::Phase::kTls), 0ms);
     client->close_idle();
   });

@@ -56,7 +56,9 @@ TEST(Respond, LargeBodiesAreStreamed) {
 }
 
 TEST(Redirect, LocationAndStatus) {
-  RedirectHandler handler({.to = "https://example.com/a", .status = 301});
+  RedirectHandler handler(
+      {.to = config::parse_template("https://example.com/a").value(), .status = 301},
+      config::PathPattern{});
   FakeExchange exchange;
   EXPECT_TRUE(handle(handler, exchange).has_value());
   EXPECT_EQ(exchange.status(), 301);

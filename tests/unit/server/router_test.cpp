@@ -2,7 +2,10 @@
 
 #include "fake_exchange.hpp"
 
+#include <algorithm>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -27,7 +30,7 @@ config::RouteMatch match(std::string_view path, std::vector<Method> methods = {}
 /// What lies behind the fixed part, or "no".
 std::string rest_of(std::string_view pattern, std::string_view path) {
   std::string_view rest;
-  if (!match_path(config::parse_path_pattern(pattern).value(), path, rest)) return "no";
+  if (!config::match_path(config::parse_path_pattern(pattern).value(), path, rest)) return "no";
   return std::string(rest);
 }
 
@@ -149,6 +152,103 @@ TEST(Router, AHostThatNoNameCanBeMatchesOnlyTheWildcard) {
   FakeExchange exchange("GET", "/", "a");
   exchange.request.authority = host;
   EXPECT_EQ(router.find(exchange).handler, &other);
+}
+
+/// Routes with the paths `patterns`, and which of them `path` finds; -1: none.
+int found_among(const std::vector<const char*>& patterns, std::string_view path) {
+  static Named handler;
+  Router router;
+  for (const char* pattern : patterns) router.add(match(pattern), handler);
+  FakeExchange exchange("GET", path);
+  const Router::Found found = router.find(exchange);
+  return found.handler == nullptr ? -1 : static_cast<int>(found.index);
+}
+
+TEST(Router, LiteralsAndParametersAreBothTried) {
+  EXPECT_EQ(found_among({"/a/{x}/c", "/a/b/d"}, "/a/b/c"), 0);
+  EXPECT_EQ(found_among({"/a/{x}/c", "/a/b/d"}, "/a/b/d"), 1);
+  EXPECT_EQ(found_among({"/{x}/b", "/a/{y}"}, "/a/b"), 0);
+  EXPECT_EQ(found_among({"/a/{y}", "/{x}/b"}, "/a/b"), 0);
+  EXPECT_EQ(found_among({"/{x}/{y}/z", "/a/*", "/a/b/c"}, "/a/b/c"), 1);
+  EXPECT_EQ(found_among({"/a/b", "/a/{x}/*"}, "/a/b/"), 1);
+  EXPECT_EQ(found_among({"/a/{x}"}, "/a/"), -1);
+  EXPECT_EQ(found_among({"/a/{x}", "/a/"}, "/a/"), 1);
+}
+
+TEST(Router, AgreesWithOneRouteAfterTheOther) {
+  const std::vector<const char*> segments = {"a", "b", "{z}", ""};
+  std::vector<std::string> texts;
+  for (const char* first : {"a", "b", "{x}"})
+    for (const char* second : segments)
+      for (const char* last : {"", "/*", "/a", "/{y}"})
+        if (*second != '\0' || *last == '\0')
+          texts.push_back(std::string("/") + first + "/" + second + last);
+  for (unsigned shift = 0; shift < texts.size(); shift += 5) {
+    std::ranges::rotate(texts, texts.begin() + 5);
+    std::vector<const char*> patterns;
+    for (const std::string& text : texts) patterns.push_back(text.c_str());
+    for (const char* path : {"/", "/a", "/a/", "/a/b", "/a/b/", "/b/b/a", "/c/c/c", "/a/a/a/a"}) {
+      int expected = -1;
+      std::string_view rest;
+      for (std::size_t i = 0; i < patterns.size() && expected < 0; ++i)
+        if (config::match_path(config::parse_path_pattern(patterns[i]).value(), path, rest))
+          expected = static_cast<int>(i);
+      EXPECT_EQ(found_among(patterns, path), expected) << path << " after " << texts.front();
+    }
+  }
+}
+
+TEST(Router, HostsAndPathsGoInFileOrder) {
+  Named everywhere, here;
+  Router router;
+  router.add(match("/a/*"), everywhere);
+  router.add(match("/*", {}, "example.com"), here);
+  router.add(match("/b"), everywhere);
+  FakeExchange a("GET", "/a/x"), b("GET", "/b");
+  EXPECT_EQ(router.find(a).index, 0U);
+  EXPECT_EQ(router.find(b).index, 1U);
+}
+
+TEST(Router, OnlySomeHostsOrNoRoutesAtAll) {
+  Named handler;
+  Router router;
+  FakeExchange exchange("GET", "/");
+  EXPECT_EQ(router.find(exchange).handler, nullptr);
+  EXPECT_EQ(router.allowed(exchange), "");
+  router.add(match("/*", {}, "a.example"), handler);
+  EXPECT_EQ(router.find(exchange).handler, nullptr);
+  FakeExchange there("GET", "/", "a.example");
+  EXPECT_EQ(router.find(there).handler, &handler);
+}
+
+TEST(Router, FieldsAndParameters) {
+  Named gold, debug, rest;
+  Router router;
+  config::RouteMatch by_field = match("/*");
+  by_field.header["x-plan"] = config::parse_text_pattern("gold*").value();
+  by_field.header["Accept"] = config::parse_text_pattern("*json*").value();
+  config::RouteMatch by_query = match("/*", {Method::kGet});
+  by_query.query["debug"] = config::parse_text_pattern("*").value();
+  router.add(by_field, gold);
+  router.add(by_query, debug);
+  router.add(match("/*", {Method::kPut}), rest);
+  const auto handler_of = [&](std::string_view target, std::string_view plan, const char* method) {
+    FakeExchange exchange(method, target);
+    exchange.request.fields.add("X-Plan", "silver");
+    exchange.request.fields.add("X-PLAN", plan);
+    exchange.request.fields.add("Accept", "application/json");
+    const Router::Found found = router.find(exchange);
+    return std::pair(found.handler, found.other_method);
+  };
+  EXPECT_EQ(handler_of("/", "golden", "GET").first, &gold);
+  EXPECT_EQ(handler_of("/", "Gold", "PUT").first, &rest);
+  EXPECT_EQ(handler_of("/?debug", "x", "GET").first, &debug);
+  EXPECT_EQ(handler_of("/?a=1&d%65bug=2", "x", "GET").first, &debug);
+  EXPECT_EQ(handler_of("/?Debug=1", "x", "PUT").first, &rest);
+  // One that has the path and the parameter, but not the method, makes it a 405.
+  EXPECT_EQ(handler_of("/?debug=1", "x", "POST"), std::pair(static_cast<Handler*>(nullptr), true));
+  // A query that nobody can read has no parameters.
+  EXPECT_EQ(handler_of("/?debug=%zz", "x", "GET"), std::pair(static_cast<Handler*>(nullptr), true));
 }
 
 }  // namespace
