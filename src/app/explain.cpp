@@ -1,6 +1,7 @@
 #include "app/explain.hpp"
 
 #include "app/check.hpp"
+#include "app/thread_stack.hpp"
 #include "config/load.hpp"
 #include "config/units.hpp"
 #include "http/gate.hpp"
@@ -139,14 +140,15 @@ void describe_passing(const config::Config& config, const config::Route& route,
   }
   if (route.mirror)
     lines.add("mirror", route.mirror->upstream + ", " + std::to_string(route.mirror->percent) +
-                            " % of requests");
+                            " % of requests, of bodies those that are taken in");
   lines.add("body", buffer_text(route));
   lines.add("client gone", route.client_gone == config::ClientGone::kFinish ? "finish" : "cancel");
   lines.add("cache", "none");
 }
 
 /// Fills `exchange` as the gate would. The error is a line for a person.
-std::expected<void, std::string> ask(const Question& question, Asked& exchange) {
+std::expected<void, std::string> ask(const Question& question, const http::HeadLimits& limits,
+                                     Asked& exchange) {
   http::RequestHead& head = exchange.request;
   const std::string_view url = std::string_view(question.url).substr(0, question.url.find('#'));
   bool has_host = false;
@@ -156,11 +158,27 @@ std::expected<void, std::string> ask(const Question& question, Asked& exchange) 
   }
   if (!has_host) head.fields.add(http::FieldId::kHost, "localhost");
   const auto verdict = http::judge_request(
-      {.method_text = question.method, .target = url, .https = url.starts_with("https://")}, head);
+      {.method_text = question.method, .target = url, .https = url.starts_with("https://")}, head,
+      limits);
   if (verdict) return {};
   const ErrcInfo& info = verdict.error().info();
   return std::unexpected(std::to_string(info.status) + " " + std::string(info.code) +
                          ": the request is refused before it gets to a route");
+}
+
+/// What no route is asked about (server/pipeline_rules); empty: they are.
+std::string_view answer_of_the_server(const http::RequestHead& request) {
+  if (request.path == "*") return "204: OPTIONS * is about the server";
+  if (request.method == http::Method::kConnect || request.method == http::Method::kTrace)
+    return "501 method_unknown: it is not implemented here";
+  return {};
+}
+
+std::string no_route(const http::RequestHead& request, bool other_method,
+                     const std::string& allowed) {
+  if (!other_method) return "404 not_found: no route matches";
+  if (request.method == http::Method::kOptions) return "204: routes for this path take " + allowed;
+  return "405 method_not_allowed: routes for this path take " + allowed;
 }
 
 }  // namespace
@@ -168,15 +186,18 @@ std::expected<void, std::string> ask(const Question& question, Asked& exchange) 
 std::expected<std::string, std::string> explain_request(const config::Config& config,
                                                         const Question& question) {
   Asked exchange;
-  if (const auto asked = ask(question, exchange); !asked) return std::unexpected(asked.error());
+  const http::HeadLimits limits = to_connection_limits(config).head;
+  if (const auto asked = ask(question, limits, exchange); !asked)
+    return std::unexpected(asked.error());
+  if (const auto answer = answer_of_the_server(exchange.request); !answer.empty())
+    return std::unexpected(std::string(answer));
   NoHandler nothing;
   server::Router router;
   for (const config::Route& route : config.routes) router.add(route.match, nothing);
   const auto found = router.find(exchange);
-  if (found.handler == nullptr && found.other_method)
-    return std::unexpected("405 method_not_allowed: routes for this path take " +
-                           router.allowed(exchange));
-  if (found.handler == nullptr) return std::unexpected("404 not_found: no route matches");
+  if (found.handler == nullptr)
+    return std::unexpected(
+        no_route(exchange.request, found.other_method, router.allowed(exchange)));
 
   const config::Route& route = config.routes[found.index];
   Lines lines;

@@ -198,15 +198,17 @@ std::unique_ptr<Handler> ThreadStack::make_reverse_proxy(const config::Route& ro
 
 proxy::Mirror* ThreadStack::make_mirror(const config::Route& route) {
   handlers_.push_back(make_reverse_proxy(route, route.mirror->upstream, nullptr));
-  mirrors_.push_back(std::make_unique<proxy::Mirror>(
-      *handlers_.back(),
-      proxy::Mirror::Options{
-          .percent = route.mirror->percent, .seed = seed(), .spawn = [this](Task<void> task) {
-            hold();
-            const bool runs = shared_.aside(run_held(std::move(task), this));
-            if (!runs) release();
-            return runs;
-          }}));
+  const auto spawn = [this](Task<void> task) {
+    hold();
+    const bool runs = shared_.aside(run_held(std::move(task), this));
+    if (!runs) release();
+    return runs;
+  };
+  const proxy::Mirror::Options options{.percent = route.mirror->percent,
+                                       .seed = seed(),
+                                       .spawn = spawn,
+                                       .memory = &allowances_.memory};
+  mirrors_.push_back(std::make_unique<proxy::Mirror>(*handlers_.back(), options));
   return mirrors_.back().get();
 }
 

@@ -85,8 +85,13 @@ void check_passing(Reader& reader, const Value& root, const std::string& path, c
 
 void check_shares(Reader& reader, const Value& root, const std::string& path, const Route& route,
                   const Config& config) {
-  if (route.mirror && !route.mirror->upstream.empty())
-    check_name(reader, root, path + ".mirror.upstream", route.mirror->upstream, config);
+  if (given(root, path + ".mirror.upstream")) {
+    const std::string& mirror = route.mirror->upstream;
+    check_name(reader, root, path + ".mirror.upstream", mirror, config);
+    if (route.upstream == mirror || (route.split && route.split->weights.contains(mirror)))
+      reader.error_of(root, path + ".mirror.upstream",
+                      "is where the originals go: copies would take their places");
+  }
   if (route.split_by && route.split_by->keys_given() != 1)
     reader.error_of(root, path + ".split_by",
                     "expected exactly one of header, cookie, path, address");
@@ -109,6 +114,10 @@ bool has_parameter(const PathPattern& pattern, std::string_view name) {
 void check_template(Reader& reader, const Value& root, const std::string& path,
                     const Template& text, const PathPattern& pattern,
                     bool (*is_known)(std::string_view)) {
+  // What a client may choose as a whole must not be the beginning.
+  if (!text.pieces.empty() && text.pieces.front().place &&
+      has_parameter(pattern, text.pieces.front().text))
+    reader.error_of(root, path, "begins with a parameter: expected a \"/\" before it");
   for (const Template::Piece& piece : text.pieces) {
     if (!piece.place || has_parameter(pattern, piece.text) ||
         (is_known != nullptr && is_known(piece.text)))

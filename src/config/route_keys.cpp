@@ -5,6 +5,7 @@
 #include "http/ascii.hpp"
 #include "http/fields.hpp"
 
+#include <algorithm>
 #include <array>
 
 namespace millrace::config {
@@ -33,7 +34,8 @@ std::string prefix_fault(std::string_view text) {
 
 std::string location_fault(std::string_view text) {
   const bool absolute = text.starts_with("http://") || text.starts_with("https://");
-  if ((absolute || text.starts_with('/')) && http::all_are(text, http::kTargetByte)) return {};
+  const bool path = text.starts_with('/') && !text.starts_with("//");
+  if ((absolute || path) && http::all_are(text, http::kTargetByte)) return {};
   return "expected a path or an absolute URL, such as \"https://example.com/\"";
 }
 
@@ -41,7 +43,7 @@ std::string location_fault(std::string_view text) {
 std::string filled(const Template& in) {
   std::string out;
   for (const Template::Piece& piece : in.pieces) {
-    const bool path = piece.place && out.empty();  // "{uri}", "{path}"
+    const bool path = out.empty() && (piece.text == "uri" || piece.text == "path");
     out += piece.place ? (path ? "/x" : "x") : piece.text;
   }
   return in.rest ? out + "/x" : out;
@@ -139,13 +141,18 @@ void Codec<TextPatterns>::read(Reader& reader, const Value& value, const Rule& r
   for (const Member& member : value.members) {
     const Reader::Inside inside(reader, quote_key(member.name));
     if (member.value.broken) continue;
-    const std::string fault = rule.fault == nullptr ? std::string() : rule.fault(member.name);
+    const bool field = rule.fault != nullptr;
+    const std::string fault = field ? rule.fault(member.name) : std::string();
+    std::string name = member.name;
+    if (field) std::ranges::transform(name, name.begin(), http::to_lower);
     if (!fault.empty()) {
       reader.error(member.at, fault);
+    } else if (out.contains(name)) {
+      reader.error(member.at, "stands twice: names of fields have no case");
     } else if (member.value.kind != Value::Kind::kString) {
       reader.expected("a string such as \"gold\", \"gold*\" or \"*\"", member.value);
     } else if (auto pattern = parse_text_pattern(member.value.text); pattern) {
-      out[member.name] = std::move(*pattern);
+      out[std::move(name)] = std::move(*pattern);
     } else {
       reader.error(member.value.at, pattern.error());
     }

@@ -78,20 +78,23 @@ std::string Template::expand(const std::function<std::string_view(std::string_vi
 }
 
 std::string Rewrite::apply(const PathPattern& pattern, std::string_view path_) const {
-  std::string_view rest;
+  std::string out;
   if (path) {
+    std::string_view rest;
     if (!match_path(pattern, path_, rest)) return std::string(path_);
-    return path->expand([&](std::string_view name) { return parameter_of(pattern, path_, name); },
-                        rest);
+    out = path->expand([&](std::string_view name) { return parameter_of(pattern, path_, name); },
+                       rest);
+  } else {
+    // "/apis" does not begin with the prefix "/api".
+    if (path_.starts_with(strip_prefix) &&
+        (path_.size() == strip_prefix.size() || path_[strip_prefix.size()] == '/'))
+      path_.remove_prefix(strip_prefix.size());
+    out.append(add_prefix).append(path_);
   }
-  rest = path_;
-  // "/apis" does not begin with the prefix "/api".
-  if (rest.starts_with(strip_prefix) &&
-      (rest.size() == strip_prefix.size() || rest[strip_prefix.size()] == '/'))
-    rest.remove_prefix(strip_prefix.size());
-  std::string out = add_prefix;
-  out.append(rest);
-  return out.empty() ? "/" : out;
+  if (out.empty()) return "/";
+  // To some services "//name" is a host.
+  out.erase(0, std::min(out.find_first_not_of('/'), out.size()) - 1);
+  return out;
 }
 
 bool is_redirect_place(std::string_view name) noexcept {

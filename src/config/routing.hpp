@@ -73,7 +73,7 @@ struct Rewrite {
   std::string add_prefix;    ///< likewise; put in front after the other was taken away
   std::optional<Template> path;
 
-  /// The path upstream, for a path that `pattern` matches. Begins with "/".
+  /// The path upstream, for a path that `pattern` matches. Begins with one "/".
   [[nodiscard]] std::string apply(const PathPattern& pattern, std::string_view path) const;
   friend bool operator==(const Rewrite&, const Rewrite&) = default;
 };

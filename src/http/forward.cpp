@@ -65,9 +65,12 @@ constexpr std::string_view kPrefix = "X-Forwarded-Prefix";
 
 void add_prefix(const Fields& from, const Hop& hop, Fields& to) {
   if (hop.prefix.empty()) return;
-  const Field* const before = hop.trusted ? from.find(kPrefix) : nullptr;
-  std::string prefix(before == nullptr ? std::string_view() : before->value);
-  if (prefix.ends_with('/')) prefix.pop_back();
+  std::string prefix;
+  for (const Field& before : from) {
+    if (!hop.trusted || !iequals(before.name, kPrefix)) continue;
+    prefix += before.value;
+    if (prefix.ends_with('/')) prefix.pop_back();
+  }
   to.add_copy(kPrefix, prefix.append(hop.prefix));
 }
 

@@ -47,7 +47,8 @@ bool is_underscore_alias(std::string_view name) noexcept {
   if (name.size() > dashed.size()) return false;
   std::ranges::replace_copy(name, dashed.begin(), '_', '-');
   const std::string_view meant(dashed.data(), name.size());
-  return field_id(meant) != FieldId::kOther;
+  return field_id(meant) != FieldId::kOther || istarts_with(meant, "x-forwarded-") ||
+         iequals(meant, "x-real-ip");
 }
 
 bool is_lower_case(std::string_view name) noexcept {

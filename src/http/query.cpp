@@ -29,20 +29,41 @@ std::optional<std::string_view> decode(std::string_view text, TextArena& arena) 
 
 }  // namespace
 
-Result<Query> Query::parse(std::string_view query) {
-  Query out;
+/// Calls `take(name, value)`, neither decoded, until it says false. False then, too.
+template <class Take>
+bool Query::for_each_piece(std::string_view query, Take take) {
   while (!query.empty()) {
     const std::size_t end = std::min(query.find('&'), query.size());
     const std::string_view piece = query.substr(0, end);
     query.remove_prefix(std::min(end + 1, query.size()));
     if (piece.empty()) continue;
-    if (out.parameters_.size() == kParametersMax) return fail(Errc::kBadParameter);
     const std::size_t equals = std::min(piece.find('='), piece.size());
-    const auto name = decode(piece.substr(0, equals), out.arena_);
-    const auto value = decode(piece.substr(std::min(equals + 1, piece.size())), out.arena_);
-    if (!name || !value) return fail(Errc::kBadParameter);
-    out.parameters_.push_back({*name, *value});
+    if (!take(piece.substr(0, equals), piece.substr(std::min(equals + 1, piece.size()))))
+      return false;
   }
+  return true;
+}
+
+Result<Query> Query::parse(std::string_view query) {
+  Query out;
+  const bool all = for_each_piece(query, [&](std::string_view raw_name, std::string_view raw) {
+    if (out.parameters_.size() == kParametersMax) return false;
+    const auto name = decode(raw_name, out.arena_);
+    const auto value = decode(raw, out.arena_);
+    if (name && value) out.parameters_.push_back({*name, *value});
+    return name && value;
+  });
+  if (!all) return fail(Errc::kBadParameter);
+  return out;
+}
+
+Query Query::parse_leniently(std::string_view query) {
+  Query out;
+  (void)for_each_piece(query, [&](std::string_view name, std::string_view value) {
+    out.parameters_.push_back(
+        {decode(name, out.arena_).value_or(name), decode(value, out.arena_).value_or(value)});
+    return true;
+  });
   return out;
 }
 

@@ -34,6 +34,10 @@ class Query {
   /// for a broken escape.
   [[nodiscard]] static Result<Query> parse(std::string_view query);
 
+  /// The same for whoever only looks: a name or value with a broken escape stands for itself, and
+  /// there may be any number.
+  [[nodiscard]] static Query parse_leniently(std::string_view query);
+
   /// In the order of the query, duplicates included.
   [[nodiscard]] auto begin() const noexcept { return parameters_.begin(); }
   [[nodiscard]] auto end() const noexcept { return parameters_.end(); }
@@ -57,6 +61,8 @@ class Query {
                                            std::uint64_t max = UINT64_MAX) const noexcept;
 
  private:
+  template <class Take>
+  static bool for_each_piece(std::string_view query, Take take);
   [[nodiscard]] std::size_t count(std::string_view name) const noexcept;
 
   boost::container::small_vector<Parameter, 8> parameters_;

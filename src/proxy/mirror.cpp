@@ -38,7 +38,9 @@ void copy_head(const RequestHead& from, RequestHead& to) {
 /// The copy of an exchange: its request is there, its answer is thrown away.
 class Mirror::Copy final : public Exchange {
  public:
-  Copy(const Exchange& from, std::string body) : Exchange(head_, peer_), body_(std::move(body)) {
+  /// `memory` has the bytes of `body` booked, which are given back at the end.
+  Copy(const Exchange& from, std::string body, ByteAllowance* memory)
+      : Exchange(head_, peer_), body_(std::move(body)), memory_(memory) {
     copy_head(from.request, head_);
     http::TextArena& arena = head_.fields.arena();
     if (!body_.empty()) head_.body = http::BodyLength::known(body_.size());
@@ -51,6 +53,10 @@ class Mirror::Copy final : public Exchange {
     route_name = from.route_name;  // of the configuration
     request_id = copied(arena, from.request_id);
     began_ = std::chrono::steady_clock::now();
+  }
+
+  ~Copy() {
+    if (memory_ != nullptr) memory_->give_back(body_.size());
   }
 
   Task<Result<Bytes>> read_body() override {
@@ -69,7 +75,8 @@ class Mirror::Copy final : public Exchange {
 
   RequestHead head_;
   PeerInfo peer_;
-  std::string body_;
+  const std::string body_;
+  ByteAllowance* const memory_;
   bool given_ = false;
 };
 
@@ -78,23 +85,30 @@ bool Mirror::wants(const Exchange& exchange) {
   return options_.percent == 100 || random_.below(100) < options_.percent;
 }
 
-void Mirror::count_dropped() noexcept {
-  metrics::add(metrics::Metric::kMirrorDropped);
-}
-
 Task<void> Mirror::run(Mirror* mirror, std::unique_ptr<Copy> copy) {
   // Whatever becomes of it: the upstream's own figures tell.
-  (void)co_await mirror->handler_.handle(*copy);
+  DeadlineScope limit(Errc::kTotalTimeout, kTimeMax);
+  (void)co_await in_scope(limit.scope(), mirror->handler_.handle(*copy));
+  copy.reset();
   --mirror->under_way_;
 }
 
-void Mirror::send(const Exchange& exchange, std::string body) {
-  if (under_way_ == kAtOnceMax) return count_dropped();
-  auto copy = std::make_unique<Copy>(exchange, std::move(body));
+std::unique_ptr<Mirror::Copy> Mirror::copy(const Exchange& exchange, const BufferedBody* body) {
+  if (under_way_ == kAtOnceMax) return nullptr;
+  if (body == nullptr) return std::make_unique<Copy>(exchange, std::string(), nullptr);
+  if (!body->is_whole_in_memory()) return nullptr;
+  ByteAllowance* const memory = options_.memory;
+  if (memory != nullptr && !memory->take(body->taken_bytes())) return nullptr;
+  return std::make_unique<Copy>(exchange, body->copy(), memory);
+}
+
+void Mirror::send(const Exchange& exchange, const BufferedBody* body) {
+  std::unique_ptr<Copy> made = copy(exchange, body);
+  if (made == nullptr) return metrics::add(metrics::Metric::kMirrorDropped);
   ++under_way_;
-  if (options_.spawn(run(this, std::move(copy)))) return metrics::add(metrics::Metric::kMirrored);
+  if (options_.spawn(run(this, std::move(made)))) return metrics::add(metrics::Metric::kMirrored);
   --under_way_;
-  count_dropped();
+  metrics::add(metrics::Metric::kMirrorDropped);
 }
 
 }  // namespace millrace::proxy

@@ -62,6 +62,7 @@ class BufferedBody final : public BodySource {
   [[nodiscard]] bool is_whole_in_memory() const noexcept { return complete_ && file_ == nullptr; }
   /// What is here of it, if is_whole_in_memory().
   [[nodiscard]] std::string copy() const;
+  [[nodiscard]] std::uint64_t taken_bytes() const noexcept { return taken_bytes_; }
 
   // BodySource
   [[nodiscard]] http::BodyLength length() const noexcept override;

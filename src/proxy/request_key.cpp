@@ -1,5 +1,6 @@
 #include "proxy/request_key.hpp"
 
+#include "http/ascii.hpp"
 #include "proxy/random.hpp"
 
 #include <algorithm>
@@ -18,6 +19,8 @@ std::string_view text_of(const RequestKey& key, const Exchange& exchange) noexce
     case RequestKey::From::kPath:
       return exchange.request.path;
     case RequestKey::From::kHeader: {
+      // Over HTTP/2 there is no Host field.
+      if (http::iequals(key.name, "host")) return exchange.request.authority;
       const http::Field* field = exchange.request.fields.find(key.name);
       return field == nullptr ? std::string_view() : field->value;
     }

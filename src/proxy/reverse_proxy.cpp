@@ -109,14 +109,9 @@ std::string_view ReverseProxy::stripped_prefix(const http::RequestHead& head) co
 }
 
 void ReverseProxy::mirror(Pass& pass) const {
-  Mirror& to = *options_.mirror;
-  if (!to.wants(pass.exchange)) return;
-  if (pass.request.body == nullptr)
-    to.send(pass.exchange, {});
-  else if (pass.request.body == &pass.held && pass.held.is_whole_in_memory())
-    to.send(pass.exchange, pass.held.copy());
-  else
-    Mirror::count_dropped();
+  if (!options_.mirror->wants(pass.exchange)) return;
+  // A body that is not taken in at all is not whole in memory either.
+  options_.mirror->send(pass.exchange, pass.request.body == nullptr ? nullptr : &pass.held);
 }
 
 void ReverseProxy::fill_request(const Exchange& exchange, Request& request) const {
@@ -186,7 +181,6 @@ Task<Result<void>> ReverseProxy::forward(Pass& pass) {
   } else if (!exchange.request.body.is_none()) {
     pass.request.body = &pass.body;
   }
-  if (options_.mirror != nullptr) mirror(pass);
   pass.permit = limits_.admission.try_enter();
   if (!pass.permit) {
     // Of a process that has failed too often: there is no use in waiting.
@@ -197,6 +191,7 @@ Task<Result<void>> ReverseProxy::forward(Pass& pass) {
     if (const auto entered = co_await enter(pass); !entered) co_return entered;
   }
   pass.began = IoThread::current().turn_time();
+  if (options_.mirror != nullptr) mirror(pass);
 
   Result<Response> response = co_await fetch(pass);
   exchange.upstream.target = std::move(pass.request.trace.target);

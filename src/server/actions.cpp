@@ -54,7 +54,7 @@ std::string location_of(const config::Redirect& redirect, const config::PathPatt
   };
   std::string out = redirect.to.expand(value_of, exchange.route_path);
   // A path of the client's that begins with "//" would name another host.
-  const bool path = !redirect.to.text.starts_with("http") && !redirect.to.text.starts_with("//");
+  const bool path = !redirect.to.text.starts_with("http");
   const std::size_t slashes = std::min(out.find_first_not_of('/'), out.size());
   if (path && slashes > 1) out.erase(0, slashes - 1);
   return out;

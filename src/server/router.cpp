@@ -46,7 +46,7 @@ bool match_method(const std::vector<Method>& methods, Method method) noexcept {
 }  // namespace
 
 /// What routes ask of a request beside host, path and method. The query is read when it is first
-/// asked for; one that cannot be read has no parameters.
+/// asked for; what cannot be decoded in it stands for itself.
 class Router::Conditions {
  public:
   explicit Conditions(const http::RequestHead& request) noexcept : request_(request) {}
@@ -59,13 +59,15 @@ class Router::Conditions {
 
  private:
   [[nodiscard]] bool has_field(const FieldCondition& condition) const noexcept {
+    // Over HTTP/2 there is no such field.
+    if (condition.id == http::FieldId::kHost) return condition.pattern->matches(request_.authority);
     return std::ranges::any_of(request_.fields, [&](const http::Field& field) {
       if (field.id != condition.id || !condition.pattern->matches(field.value)) return false;
       return field.id != http::FieldId::kOther || http::iequals(field.name, condition.name);
     });
   }
   [[nodiscard]] bool has_parameter(std::string_view name, const config::TextPattern& pattern) {
-    if (!query_) query_ = http::Query::parse(request_.query).value_or(http::Query());
+    if (!query_) query_ = http::Query::parse_leniently(request_.query);
     return std::ranges::any_of(*query_, [&](const http::Query::Parameter& parameter) {
       return parameter.name == name && pattern.matches(parameter.value);
     });

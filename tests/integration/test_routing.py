@@ -201,7 +201,7 @@ class Explain(unittest.TestCase):
         status, text, _ = self.explain("GET", "/plan/a?b=c", "-H", "X-Plan: gold")
         self.assertEqual(status, 0)
         lines = dict(line.split(None, 1) for line in text.splitlines())
-        self.assertIn('header = { X-Plan = "gold*" }', lines["route"])
+        self.assertIn('header = { x-plan = "gold*" }', lines["route"])
         self.assertEqual(lines["sends"], "GET /gold/a?b=c")
         self.assertEqual(lines["upstream"], "first")
         self.assertEqual(lines["targets"], "http://127.0.0.1:1")

@@ -38,6 +38,7 @@ TEST(Rewrite, Prefixes) {
   EXPECT_EQ(rewritten(strip, "/api/*", "/api/"), "/");
   EXPECT_EQ(rewritten(strip, "/api", "/api"), "/");
   EXPECT_EQ(rewritten(strip, "/*", "/apis"), "/apis");
+  EXPECT_EQ(rewritten(strip, "/api/*", "/api//evil.com/a"), "/evil.com/a");
   const Rewrite add{.strip_prefix = {}, .add_prefix = "/v2", .path = {}};
   EXPECT_EQ(rewritten(add, "/*", "/users"), "/v2/users");
   EXPECT_EQ(rewritten(add, "/*", "/"), "/v2/");
