@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import dataclasses
 import pathlib
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from side_by_side.check import check_answer
 from side_by_side.programs import ROOT, Failed
 from side_by_side.scenarios import SCENARIOS
 from side_by_side.servers import Millrace, Nginx
+from side_by_side.wrk import paced
 
 WARM_UP_S = 1
 
@@ -29,30 +31,51 @@ def measure(server, scenario, number, duration_s, placement):
                       (system - system_before) * 1e6 / load.requests)
 
 
-def run_scenario(scenario, arguments, placement, directory, cleanup):
-    """Starts the backend and the contenders, then lets these take turns; who begins alternates."""
-    backend = ""
-    if scenario.backend:
-        origin = Nginx(directory / "backend", scenario.backend)
-        cleanup.callback(origin.stop)
-        origin.start(placement, placement.backend)
-        backend = origin.url
+def start_backend(scenario, placement, directory, cleanup):
+    if scenario.backend_scheme == "https":
+        material.prepare_service(directory)
+    backend = Nginx(directory / "backend", scenario.backend, scheme=scenario.backend_scheme)
+    backend.name = report.BACKEND
+    cleanup.callback(backend.stop)
+    backend.start(placement, placement.backend)
+    return backend
+
+
+def start_contenders(scenario, backend, placement, directory, cleanup):
+    """Those that are here, each having given the right answer."""
     contenders = []
-    material.prepare(directory, tls=scenario.scheme == "https")
+    url = backend.url if backend else ""
     for kind, config in scenario.contenders:
         if not kind.program():
             if kind in (Millrace, Nginx):
                 raise Failed(f"{kind.name} is missing: run scripts/build and scripts/setup --test")
             note(f"{scenario.name}: {kind.name} is not here, measured without it")
             continue
-        # nginx names a backend without its scheme.
-        target = backend.removeprefix("http://") if issubclass(kind, Nginx) else backend
+        # The peers name a backend without its scheme.
+        target = url if kind is Millrace else url.partition("://")[2]
         server = kind(directory / kind.name, config, target, scenario.scheme)
         cleanup.callback(server.stop)
         server.start(placement, placement.server)
         check_answer(server, scenario)
-        scenario.load.run(server.url + scenario.path, WARM_UP_S, placement)
         contenders.append(server)
+    return contenders
+
+
+def run_scenario(scenario, arguments, placement, directory, cleanup):
+    """Starts the backend and the contenders, then lets these take turns; who begins alternates.
+    None when only the answers were to be looked at."""
+    material.prepare(directory, tls=scenario.scheme == "https")
+    backend = (start_backend(scenario, placement, directory, cleanup) if scenario.backend
+               else None)
+    contenders = start_contenders(scenario, backend, placement, directory, cleanup)
+    if arguments.check:
+        note(f"{scenario.name}: {', '.join(s.name for s in contenders)} answer as they should")
+        return None
+    reached = [scenario.load.run(s.url + scenario.path, WARM_UP_S, placement).requests_per_second
+               for s in contenders]
+    if scenario.half_load:
+        scenario = dataclasses.replace(scenario, load=paced(min(reached) / 2))
+        contenders.append(backend)
 
     result = report.Result(scenario, {s.name: s.version() for s in contenders},
                            {s.name: [] for s in contenders})
@@ -71,10 +94,12 @@ def parse_arguments():
     parser = argparse.ArgumentParser(
         prog="loadtest/run", formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Millrace and its peers side by side on this machine.",
-        epilog="scenarios:\n" + "\n".join(f"  {s.name:14} {s.about}" for s in SCENARIOS))
+        epilog="scenarios:\n" + "\n".join(f"  {s.name:18} {s.about}" for s in SCENARIOS))
     parser.add_argument("scenario", nargs="*", help="default: all of them")
     parser.add_argument("--duration", type=int, default=4, help="seconds per run (4)")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each contender (5)")
+    parser.add_argument("--check", action="store_true",
+                        help="only look whether every contender gives the right answer")
     parser.add_argument("--output", type=pathlib.Path, default=ROOT / "loadtest" / "results",
                         help="folder of the results (loadtest/results)")
     arguments = parser.parse_args()
@@ -96,6 +121,8 @@ def main():
             with contextlib.ExitStack() as cleanup:
                 results.append(run_scenario(scenario, arguments, placement,
                                             pathlib.Path(directory), cleanup))
+    if arguments.check:
+        return 0
     facts = report.machine(placement, arguments.duration)
     path = report.write(arguments.output, facts, results)
     print(path.read_text())

@@ -18,15 +18,28 @@ def _version_option(scenario):
     return "--http2" if scenario.scheme == "https" else "--http2-prior-knowledge"
 
 
+def _body_options(scenario):
+    if not scenario.upload:
+        return ()
+    return ("--data-binary", "@-", "--header", "Expect:",
+            "--header", "Content-Type: application/octet-stream")
+
+
+def shortened(body):
+    return f"{body!r}" if len(body) < 200 else f"{body[:100]!r}... ({len(body):,} bytes)"
+
+
 def check_answer(server, scenario):
-    command = [*CURL, _version_option(scenario), "--write-out", "\n%{http_code} %{http_version}",
-               server.url + scenario.path]
-    result = subprocess.run(command, capture_output=True, timeout=2 * TIMEOUT_S, check=False)
+    command = [*CURL, _version_option(scenario), *_body_options(scenario), "--write-out",
+               "\n%{http_code} %{http_version}", server.url + scenario.path]
+    result = subprocess.run(command, input=bytes(scenario.upload), capture_output=True,
+                            timeout=2 * TIMEOUT_S, check=False)
     if result.returncode != 0:
         raise Failed(f"{server.name} does not answer {scenario.path}: {result.stderr.decode()}")
     body, _, facts = result.stdout.rpartition(b"\n")
     if body != scenario.body:
-        raise Failed(f"{server.name} answers {body!r} instead of {scenario.body!r}")
+        raise Failed(f"{server.name} answers {shortened(body)} instead of "
+                     f"{shortened(scenario.body)}")
     if facts.decode() != f"200 {scenario.version}":
         raise Failed(f"{server.name} answers with {facts.decode()}, not 200 {scenario.version}")
     if scenario.scheme == "https" and (version := tls_version(server.port)) != "TLSv1.3":

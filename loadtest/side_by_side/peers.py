@@ -42,7 +42,7 @@ hosts:
 
 
 class Haproxy(FixedPort):
-    """`config` is the frontend."""
+    """`config` is the frontend, and what comes after it."""
 
     name = "haproxy"
     base = """\
@@ -56,7 +56,6 @@ defaults
   timeout connect 5s
 frontend main
 {config}
-  http-request return status 200 content-type text/plain string "Hello, World!"
 """
 
     def prepare(self):

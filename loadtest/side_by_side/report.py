@@ -29,6 +29,7 @@ class Run:
         return self.user_us + self.system_us
 
 
+BACKEND = "backend"  # the name of a contender that is no proxy but what the others ask
 METRICS = ("requests_per_second", "p50_us", "p99_us", "user_us", "system_us", "cpu_us")
 
 
@@ -41,6 +42,14 @@ class Result:
     def median(self, name, metric):
         values = [getattr(run, metric) for run in self.runs[name]]
         return None if None in values else statistics.median(values)
+
+    def added(self, name, metric):
+        """The median of the rounds' differences to the backend; None where it is no contender."""
+        pairs = [(getattr(a, metric), getattr(b, metric))
+                 for a, b in zip(self.runs[name], self.runs.get(BACKEND, []))]
+        if not pairs or any(None in pair for pair in pairs):
+            return None
+        return statistics.median(a - b for a, b in pairs)
 
     def ratio(self, name, other, metric):
         """The median of the rounds' ratios: both runs of a round saw the same machine."""
@@ -89,6 +98,10 @@ def markdown_of(result):
             f"| **{names[0]} / {other}** | {shown(r['requests_per_second'])} | "
             f"{shown(r['p50_us'])} | {shown(r['p99_us'])} | **{shown(r['cpu_us'])}** | "
             f"{shown(r['user_us'])} | {shown(r['system_us'])} |")
+    added = [f"{name} {shown(result.added(name, 'p50_us'), 0)} and "
+             f"{shown(result.added(name, 'p99_us'), 0)} us" for name in names if name != BACKEND]
+    if BACKEND in names:
+        lines += ["", f"Added to the backend's own p50 and p99: {', '.join(added)}."]
     return "\n".join(lines) + "\n"
 
 
@@ -100,6 +113,8 @@ def json_of(result):
         "versions": result.versions,
         "medians": {n: {m: result.median(n, m) for m in METRICS} for n in names},
         "ratios": {o: {m: result.ratio(names[0], o, m) for m in METRICS} for o in names[1:]},
+        "added": {n: {m: result.added(n, m) for m in ("p50_us", "p99_us")}
+                  for n in names if BACKEND in names and n != BACKEND},
         "runs": {n: [dataclasses.asdict(run) for run in result.runs[n]] for n in names},
     }
 

@@ -1,12 +1,11 @@
 """The scenarios: the same job given to Millrace and to its peers. A new one is one entry here."""
 
-import pathlib
 from dataclasses import dataclass
 
 from side_by_side import configs
 from side_by_side.h2load import H2load
 from side_by_side.handshakes import Handshakes
-from side_by_side.material import HELLO
+from side_by_side.material import HELLO, LARGE
 from side_by_side.peers import Bare, H2o, Haproxy, Nghttpd
 from side_by_side.servers import Millrace, Nginx
 from side_by_side.wrk import Wrk
@@ -20,14 +19,15 @@ class Scenario:
     about: str
     contenders: tuple
     backend: str = ""  # nginx configuration of one backend behind all contenders
+    backend_scheme: str = "http"
     load: object = Wrk()
+    half_load: bool = False  # at half the rate of the slowest, beside the backend without a proxy
     scheme: str = "http"
     version: str = "1.1"  # of HTTP
     path: str = "/plaintext"
+    upload: int = 0  # bytes of the request's body, sent by POST
     body: bytes = HELLO  # what every contender must answer, checked before anything is measured
 
-
-PIPELINED = ("--script", str(pathlib.Path(__file__).with_name("pipelined.lua")))
 
 # What Chrome sends to a site that has set a few cookies.
 BROWSER_FIELDS = (
@@ -66,6 +66,20 @@ TLS_H2 = ((Millrace, configs.MILLRACE_TLS), (Nginx, configs.NGINX_TLS_H2),
 
 TICKETS = ((Millrace, configs.MILLRACE_TLS), (Nginx, configs.NGINX_TICKETS))
 
+PROXY = ((Millrace, configs.MILLRACE_PROXY), (Nginx, configs.NGINX_PROXY),
+         (Haproxy, configs.HAPROXY_PROXY))
+
+PROXY_H2 = ((Millrace, configs.MILLRACE_PROXY), (Nginx, configs.NGINX_PROXY_H2),
+            (Haproxy, configs.HAPROXY_PROXY_H2))
+
+PROXY_LARGE = ((Millrace, configs.MILLRACE_PROXY), (Nginx, configs.NGINX_PROXY_LARGE),
+               (Haproxy, configs.HAPROXY_PROXY))
+
+PROXY_TLS = ((Millrace, configs.MILLRACE_PROXY_TLS), (Nginx, configs.NGINX_PROXY_TLS),
+             (Haproxy, configs.HAPROXY_PROXY_TLS))
+
+UPLOAD = 10 * 1024
+
 FILES = "h2o from a file"
 FILES_H2 = "h2o and nghttpd from a file"
 TLS = "TLS 1.3, one P-256 certificate"
@@ -86,7 +100,7 @@ SCENARIOS = [
         name="pipelined",
         about=f"the fixed answer ({FILES}), sixteen requests at a time on each connection",
         contenders=(*CLEAR, (Bare, "")),
-        load=Wrk(arguments=PIPELINED),
+        load=Wrk(script="pipelined.lua"),
     ),
     Scenario(
         name="browser-head",
@@ -98,7 +112,52 @@ SCENARIOS = [
         name="proxy",
         about="one hop to one and the same nginx backend, keep-alive on both sides, no access log",
         backend=configs.NGINX_PLAINTEXT,
-        contenders=((Millrace, configs.MILLRACE_PROXY), (Nginx, configs.NGINX_PROXY)),
+        contenders=PROXY,
+    ),
+    Scenario(
+        name="proxy-h2-client",
+        about="the same hop for clients of HTTP/2 in cleartext; HTTP/1.1 with keep-alive to the "
+        "backend",
+        backend=configs.NGINX_PLAINTEXT,
+        contenders=PROXY_H2,
+        load=H2load(),
+        version="2",
+    ),
+    Scenario(
+        name="proxy-1m",
+        about="the same hop for an answer of 1 MiB, which the backend sends from a file in the page "
+        "cache; nginx without temporary files",
+        backend=configs.BACKEND_LARGE,
+        contenders=PROXY_LARGE,
+        load=Wrk(connections=16),
+        path="/large",
+        body=LARGE,
+    ),
+    Scenario(
+        name="proxy-post-10k",
+        about="the same hop for a POST with a body of 10 KiB, which the backend reads before it "
+        "answers; nginx holds a body until it is whole, as by default",
+        backend=configs.BACKEND_POST,
+        contenders=PROXY,
+        load=Wrk(script="post.lua", values=(UPLOAD,)),
+        path="/post",
+        upload=UPLOAD,
+    ),
+    Scenario(
+        name="proxy-tls-upstream",
+        about="the same hop with TLS 1.3 to the backend, whose certificate and name every "
+        "contender verifies",
+        backend=configs.BACKEND_TLS,
+        backend_scheme="https",
+        contenders=PROXY_TLS,
+    ),
+    Scenario(
+        name="proxy-half-load",
+        about="the same hop at half the rate that the slowest contender reached, and the backend "
+        "without a proxy: what a proxy adds to the times",
+        backend=configs.NGINX_PLAINTEXT,
+        contenders=PROXY,
+        half_load=True,
     ),
     Scenario(
         name="h2",

@@ -1,0 +1,11 @@
+-- wrk: before each request a connection waits, on average for the argument's milliseconds. The
+-- waits differ, so that requests do not come in bursts, and are the same in every run.
+local longest
+
+function init(arguments)
+  longest = math.floor(2 * tonumber(arguments[1]) + 0.5)
+end
+
+function delay()
+  return math.random(0, longest)
+end
