@@ -41,6 +41,10 @@ def start_backend(scenario, placement, directory, cleanup):
     return backend
 
 
+def version_of(server, backend):
+    return f"the backend, {server.version()}" if server is backend else server.version()
+
+
 def start_contenders(scenario, backend, placement, directory, cleanup):
     """Those that are here, each having given the right answer."""
     contenders = []
@@ -77,7 +81,7 @@ def run_scenario(scenario, arguments, placement, directory, cleanup):
         scenario = dataclasses.replace(scenario, load=paced(min(reached) / 2))
         contenders.append(backend)
 
-    result = report.Result(scenario, {s.name: s.version() for s in contenders},
+    result = report.Result(scenario, {s.name: version_of(s, backend) for s in contenders},
                            {s.name: [] for s in contenders})
     for number in range(arguments.rounds):
         turn = contenders if number % 2 == 0 else contenders[::-1]

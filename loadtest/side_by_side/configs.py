@@ -88,6 +88,10 @@ NGINX_PROXY = nginx_proxy()
 NGINX_PROXY_H2 = nginx_proxy(" http2")
 # Without this, what a client has not taken yet goes through a file.
 NGINX_PROXY_LARGE = nginx_proxy(more="proxy_max_temp_file_size 0;")
+NGINX_PROXY_LARGE_TUNED = nginx_proxy(more="""proxy_max_temp_file_size 0;
+      proxy_buffer_size 16k;
+      proxy_buffers 8 64k;
+      proxy_busy_buffers_size 128k;""")
 NGINX_PROXY_TLS = nginx_proxy(scheme="https", more="""proxy_ssl_verify on;
       proxy_ssl_trusted_certificate {shared}/authority.pem;
       proxy_ssl_name localhost;
@@ -139,8 +143,9 @@ HAPROXY_TLS = ("  bind 127.0.0.1:{port} ssl crt {shared}/both.pem alpn h2,http/1
                HAPROXY_ANSWER)
 
 
-def haproxy_proxy(bind="", server=""):
-    """`bind` and `server`: what follows the addresses. The same fields are added as by nginx."""
+def haproxy_proxy(bind="", server="", more=""):
+    """`bind` and `server`: what follows the addresses; `more`: a further line of the backend. The
+    same fields are added as by nginx."""
     return f"""\
   bind 127.0.0.1:{{port}}{bind}
   option forwardfor
@@ -149,11 +154,13 @@ def haproxy_proxy(bind="", server=""):
   default_backend service
 backend service
   http-reuse always
+  {more}
   server one {{backend}}{server}"""
 
 
 HAPROXY_PROXY = haproxy_proxy()
 HAPROXY_PROXY_H2 = haproxy_proxy(bind=" proto h2")
+HAPROXY_PROXY_SPLICE = haproxy_proxy(more="option splice-response")
 HAPROXY_PROXY_TLS = haproxy_proxy(
     server=" ssl verify required ca-file {shared}/authority.pem sni str(localhost)")
 

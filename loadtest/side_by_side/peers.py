@@ -48,7 +48,7 @@ class Haproxy(FixedPort):
     base = """\
 global
   nbthread 1
-  maxconn 9000
+  maxconn 4096
 defaults
   mode http
   timeout client 1h

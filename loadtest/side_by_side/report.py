@@ -70,6 +70,11 @@ def p99_ms(times):
     return sorted(times)[max(0, -(-len(times) * 99 // 100) - 1)] * 1e3
 
 
+def peers_of(names):
+    """What the first is compared with."""
+    return [name for name in names[1:] if name != BACKEND]
+
+
 def shown(value, digits=2):
     return "-" if value is None else f"{value:,.{digits}f}"
 
@@ -92,7 +97,7 @@ def markdown_of(result):
             f"| {result.versions[name]} | {shown(m['requests_per_second'], 0)} | "
             f"{shown(m['p50_us'], 0)} | {shown(m['p99_us'], 0)} | {shown(m['cpu_us'])} | "
             f"{shown(m['user_us'])} | {shown(m['system_us'])} |")
-    for other in names[1:]:
+    for other in peers_of(names):
         r = {metric: result.ratio(names[0], other, metric) for metric in METRICS}
         lines.append(
             f"| **{names[0]} / {other}** | {shown(r['requests_per_second'])} | "
@@ -112,7 +117,7 @@ def json_of(result):
         "load": str(result.scenario.load),
         "versions": result.versions,
         "medians": {n: {m: result.median(n, m) for m in METRICS} for n in names},
-        "ratios": {o: {m: result.ratio(names[0], o, m) for m in METRICS} for o in names[1:]},
+        "ratios": {o: {m: result.ratio(names[0], o, m) for m in METRICS} for o in peers_of(names)},
         "added": {n: {m: result.added(n, m) for m in ("p50_us", "p99_us")}
                   for n in names if BACKEND in names and n != BACKEND},
         "runs": {n: [dataclasses.asdict(run) for run in result.runs[n]] for n in names},

@@ -75,6 +75,10 @@ PROXY_H2 = ((Millrace, configs.MILLRACE_PROXY), (Nginx, configs.NGINX_PROXY_H2),
 PROXY_LARGE = ((Millrace, configs.MILLRACE_PROXY), (Nginx, configs.NGINX_PROXY_LARGE),
                (Haproxy, configs.HAPROXY_PROXY))
 
+PROXY_LARGE_TUNED = ((Millrace, configs.MILLRACE_PROXY),
+                     (Nginx, configs.NGINX_PROXY_LARGE_TUNED),
+                     (Haproxy, configs.HAPROXY_PROXY_SPLICE))
+
 PROXY_TLS = ((Millrace, configs.MILLRACE_PROXY_TLS), (Nginx, configs.NGINX_PROXY_TLS),
              (Haproxy, configs.HAPROXY_PROXY_TLS))
 
@@ -125,10 +129,20 @@ SCENARIOS = [
     ),
     Scenario(
         name="proxy-1m",
-        about="the same hop for an answer of 1 MiB, which the backend sends from a file in the page "
-        "cache; nginx without temporary files",
+        about="the same hop for an answer of 1 MiB, which the backend sends from a file in the "
+        "page cache; nginx without temporary files",
         backend=configs.BACKEND_LARGE,
         contenders=PROXY_LARGE,
+        load=Wrk(connections=16),
+        path="/large",
+        body=LARGE,
+    ),
+    Scenario(
+        name="proxy-1m-tuned",
+        about="the same with the peers made for large answers: nginx with buffers of 64 KiB, "
+        "HAProxy splicing; Millrace as it comes",
+        backend=configs.BACKEND_LARGE,
+        contenders=PROXY_LARGE_TUNED,
         load=Wrk(connections=16),
         path="/large",
         body=LARGE,
@@ -153,8 +167,8 @@ SCENARIOS = [
     ),
     Scenario(
         name="proxy-half-load",
-        about="the same hop at half the rate that the slowest contender reached, and the backend "
-        "without a proxy: what a proxy adds to the times",
+        about="the same hop at about half the rate that the slowest contender reached, and the "
+        "backend without a proxy: what a proxy adds to the times",
         backend=configs.NGINX_PLAINTEXT,
         contenders=PROXY,
         half_load=True,

@@ -74,6 +74,10 @@ class Wrk(unittest.TestCase):
         self.assertEqual((load.p50_us, load.p99_us), (576.0, None))
 
 
+    def test_a_rate_becomes_waits_of_connections(self):
+        self.assertEqual(wrk.paced(6400, connections=64).values, (10.0,))
+
+
 class H2load(unittest.TestCase):
     def test_figures_are_read(self):
         load = h2load.parse(GOOD_H2)
@@ -131,6 +135,17 @@ class Figures(unittest.TestCase):
         self.assertIsNone(result.ratio("a", "b", "p99_us"))
         self.assertIsNone(result.ratio("a", "b", "cpu_us"))
 
+    def test_what_a_proxy_adds_is_the_median_of_the_rounds_differences(self):
+        def runs(*figures):
+            return [report.Run(i, 1, 1.0, None, f, 1.0, 0.0) for i, f in enumerate(figures)]
+
+        result = report.Result(None, {}, {"a": runs(5, 60, 9), "b": runs(1, 2, 30),
+                                          report.BACKEND: runs(3, 50, 8)})
+        self.assertEqual(result.added("a", "p99_us"), 2)
+        self.assertIsNone(result.added("a", "p50_us"))
+        del result.runs[report.BACKEND]
+        self.assertIsNone(result.added("a", "p99_us"))
+
     def test_processor_time_includes_children(self):
         before = sum(cpu.consumed(os.getpid()))
         spin = "import time\nwhile time.process_time() < 0.3: pass\nprint(flush=True)\ninput()"
@@ -176,24 +191,41 @@ class Frames(unittest.TestCase):
 
 @unittest.skipIf(harness.SANITIZED, "figures of a sanitizer build say nothing")
 class Runs(unittest.TestCase):
-    # One of each load generator, with every contender; the others differ in configuration.
-    CHOSEN = ("plaintext", "proxy", "h2", "tls-resumed")
+    # One of each load generator; the others differ in configuration.
+    CHOSEN = ("plaintext", "proxy-h2-client", "proxy-half-load", "tls-resumed")
+    # Of these only the answers are looked at.
+    CHECKED = ("proxy-1m-tuned", "proxy-post-10k", "proxy-tls-upstream", "h2")
+
+    def run_side_by_side(self, *arguments):
+        result = subprocess.run(
+            [sys.executable, "-m", "side_by_side", *arguments],
+            env={**os.environ, "PYTHONPATH": str(LOADTEST), "MILLRACE_BINARY": harness.BINARY},
+            capture_output=True, text=True, timeout=180, check=False)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return result
 
     def test_scenarios_run_and_give_ratios(self):
         with tempfile.TemporaryDirectory() as directory:
-            result = subprocess.run(
-                [sys.executable, "-m", "side_by_side", "--rounds", "1", "--duration", "1",
-                 "--output", directory, *self.CHOSEN],
-                env={**os.environ, "PYTHONPATH": str(LOADTEST),
-                     "MILLRACE_BINARY": harness.BINARY},
-                capture_output=True, text=True, timeout=180, check=False)
-            self.assertEqual(result.returncode, 0, result.stderr)
+            self.run_side_by_side("--rounds", "1", "--duration", "1", "--output", directory,
+                                  *self.CHOSEN)
             data = json.loads(next(pathlib.Path(directory).glob("*.json")).read_text())
             tables = next(pathlib.Path(directory).glob("*.md")).read_text()
         self.assertEqual([r["scenario"] for r in data["results"]], list(self.CHOSEN))
         for entry in data["results"]:
             self.assertGreater(entry["ratios"]["nginx"]["cpu_us"], 0)
             self.assertIn(f"### {entry['scenario']}", tables)
+        half_load = data["results"][self.CHOSEN.index("proxy-half-load")]
+        self.assertGreater(half_load["medians"][report.BACKEND]["p99_us"], 0)
+        self.assertEqual(list(half_load["added"]),
+                         [name for name in half_load["versions"] if name != report.BACKEND])
+        self.assertIn("Added to the backend's own p50 and p99: millrace ", tables)
+
+    def test_every_contender_gives_the_answer_that_is_measured(self):
+        result = self.run_side_by_side("--check", *self.CHECKED)
+        told = [line for line in result.stderr.splitlines() if "answer as they should" in line]
+        self.assertEqual([line.split(":")[0] for line in told], list(self.CHECKED))
+        for line in told:
+            self.assertIn("millrace, nginx", line)
 
     def run_whole(self, folder, *arguments):
         result = subprocess.run(
