@@ -21,6 +21,7 @@
 
 #include "base/error.hpp"
 #include "http/head.hpp"
+#include "millrace/timings.hpp"
 #include "runtime/task.hpp"
 
 #include <chrono>
@@ -64,6 +65,7 @@ struct UpstreamTrace {
   int status = 0;
   unsigned attempts = 0;
   bool reused = false;
+  Timings timings;
   /// How long it worked for a client that has gone.
   std::chrono::steady_clock::duration wasted{};
 };
@@ -186,6 +188,7 @@ inline void Exchange::reset(std::chrono::steady_clock::time_point now) noexcept 
   upstream.status = 0;
   upstream.attempts = 0;
   upstream.reused = false;
+  upstream.timings = {};
   upstream.wasted = {};
   cause = Errc::kCount_;
   detail.clear();

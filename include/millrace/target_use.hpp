@@ -21,10 +21,16 @@ class TargetUse {
     void answer() noexcept { add(answered_); }
     /// A piece of a body has passed.
     void progress() noexcept { add(pieces_); }
-    /// `answered`: answer() was called for it. `timed_out`: it was given up at a deadline.
-    void end(bool answered, bool timed_out) noexcept {
+    enum class How : std::uint8_t {
+      kAny,
+      kTimedOut,  ///< it was given up at a deadline
+      kRefused,   ///< nobody was there to connect to
+    };
+    /// `answered`: answer() was called for it.
+    void end(bool answered, How how) noexcept {
       if (!answered) add(unanswered_);
-      if (timed_out) add(timed_out_);
+      if (how == How::kTimedOut) add(timed_out_);
+      if (how == How::kRefused) add(refused_);
       ended_.store(ended_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
     }
 
@@ -34,7 +40,8 @@ class TargetUse {
     static void add(Count& count) noexcept {
       count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     }
-    Count begun_{0}, answered_{0}, unanswered_{0}, pieces_{0}, timed_out_{0}, ended_{0};
+    Count begun_{0}, answered_{0}, unanswered_{0}, pieces_{0}, timed_out_{0}, refused_{0},
+        ended_{0};
   };
 
   /// `threads`: of the io threads.
@@ -49,6 +56,7 @@ class TargetUse {
     std::uint64_t waiting = 0;    ///< in flight without an answer's head
     std::uint64_t answered = 0;
     std::uint64_t timed_out = 0;
+    std::uint64_t refused = 0;
     std::uint64_t motion = 0;  ///< grows with everything that comes from the target
   };
   [[nodiscard]] Sums sums() const noexcept {
@@ -63,6 +71,7 @@ class TargetUse {
       out.waiting += begun > answered + unanswered ? begun - answered - unanswered : 0;
       out.answered += answered;
       out.timed_out += s.timed_out_.load(std::memory_order_relaxed);
+      out.refused += s.refused_.load(std::memory_order_relaxed);
       out.motion += answered + s.pieces_.load(std::memory_order_relaxed);
     }
     return out;

@@ -14,6 +14,7 @@ constexpr auto kPatience = std::chrono::seconds(1);
 
 proxy::TargetSpec to_target(const process::Served& served) {
   proxy::TargetSpec spec{.name = served.name};
+  spec.seat = served.seat;
   spec.origin.unix_path = served.endpoint.unix_path;
   if (served.endpoint.unix_path.empty()) {
     spec.origin.host = "127.0.0.1";

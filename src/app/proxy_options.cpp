@@ -29,6 +29,14 @@ proxy::Buffering to_buffering(config::RequestBuffer::Kind kind) {
   return proxy::Buffering::kMemory;
 }
 
+/// nullptr: there is none of that name.
+std::shared_ptr<proxy::UpstreamLimits> find(const UpstreamLimitsMap* limits,
+                                            const std::string& name) {
+  if (limits == nullptr) return nullptr;
+  const auto found = limits->find(name);
+  return found == limits->end() ? nullptr : found->second;
+}
+
 template <class R>
 void set_retry(const R& retry, proxy::ReverseProxy::Options& options) {
   options.retries = retry.attempts;
@@ -61,24 +69,28 @@ std::shared_ptr<const UpstreamLimitsMap> make_upstream_limits(const config::Conf
                                                               const UpstreamLimitsMap* before) {
   auto out = std::make_shared<UpstreamLimitsMap>();
   for (const auto& [name, upstream] : config.upstreams) {
-    const proxy::UpstreamLimits::Options options = to_limits(upstream);
-    std::shared_ptr<proxy::UpstreamLimits>& limits = (*out)[name];
-    if (before != nullptr)
-      if (const auto known = before->find(name);
-          known != before->end() && known->second->options() == options)
-        limits = known->second;
-    if (limits == nullptr) limits = std::make_shared<proxy::UpstreamLimits>(options);
+    const std::shared_ptr<proxy::UpstreamLimits> known = find(before, name);
+    (*out)[name] =
+        known != nullptr ? known : std::make_shared<proxy::UpstreamLimits>(to_limits(upstream));
   }
   return out;
 }
 
-void follow_targets(const UpstreamLimitsMap& limits, proxy::TargetBoard& board) {
+void configure_upstream_limits(const config::Config& config, const UpstreamLimitsMap& limits) {
   for (const auto& [name, of_upstream] : limits)
+    of_upstream->configure(to_limits(config.upstreams.at(name)));
+}
+
+void follow_targets(const UpstreamLimitsMap& limits, const UpstreamLimitsMap* before,
+                    proxy::TargetBoard& board) {
+  for (const auto& [name, of_upstream] : limits) {
+    if (find(before, name) == of_upstream) continue;
     board.upstream(name)->watch_count([weak = std::weak_ptr(of_upstream)](std::size_t targets) {
       const auto alive = weak.lock();
       if (alive != nullptr) alive->set_targets(targets);
       return alive != nullptr;
     });
+  }
 }
 
 proxy::ReverseProxy::Options to_proxy_options(const config::Route& route,
@@ -106,6 +118,7 @@ proxy::ReverseProxy::Options to_proxy_options(const config::Route& route,
   options.pattern = route.match.path;
   if (route.client_gone == config::ClientGone::kFinish)
     options.client_gone = proxy::ClientGone::kFinish;
+  options.server_timing = route.server_timing;
   return options;
 }
 

@@ -20,11 +20,15 @@ namespace millrace::app {
 /// What all io threads share of each upstream, by its name. Outlives the threads' stacks.
 using UpstreamLimitsMap =
     std::map<std::string, std::shared_ptr<proxy::UpstreamLimits>, std::less<>>;
-/// Those of `before` (nullptr: none) go on counting where they are still what is wanted.
+/// Upstreams that are in `before` (nullptr: none) have the same ones, as they are until
+/// configure_upstream_limits().
 [[nodiscard]] std::shared_ptr<const UpstreamLimitsMap> make_upstream_limits(
     const config::Config& config, const UpstreamLimitsMap* before);
-/// From now on they know how many targets there are.
-void follow_targets(const UpstreamLimitsMap& limits, proxy::TargetBoard& board);
+/// As `config`, which names all of them, wants them from now on. What is under way counts on.
+void configure_upstream_limits(const config::Config& config, const UpstreamLimitsMap& limits);
+/// From now on they know how many targets there are; those of `before` (nullptr: none) do already.
+void follow_targets(const UpstreamLimitsMap& limits, const UpstreamLimitsMap* before,
+                    proxy::TargetBoard& board);
 
 /// What the requests of one thread may hold together.
 struct BodyAllowances {

@@ -103,7 +103,7 @@ ServerProcess::Outcome ServerProcess::start_threads() {
   if (!tls) return std::unexpected(tls.error());
   upstream_limits_ = make_upstream_limits(*config_, nullptr);
   publish_targets(*config_, targets_);
-  follow_targets(*upstream_limits_, targets_);
+  follow_targets(*upstream_limits_, nullptr, targets_);
   io_ = std::make_unique<IoThreads>(threads_);
   servers_.resize(threads_);
   io_->start();
@@ -241,7 +241,7 @@ ProcessStatus ServerProcess::status() const {
 std::vector<QueueStatus> ServerProcess::queues() const {
   std::vector<QueueStatus> out;
   for (const auto& [name, limits] : *upstream_limits_) {
-    const proxy::Admission::Status s = limits->admission.status();
+    const proxy::Admission::Status s = limits->status();
     out.push_back({.upstream = name,
                    .limit = s.limit,
                    .in_flight = s.in_flight,

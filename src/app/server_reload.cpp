@@ -129,8 +129,9 @@ void ServerProcess::abandon() {
 void ServerProcess::now_serving(std::shared_ptr<const config::Config> config,
                                 std::shared_ptr<const UpstreamLimitsMap> limits) {
   publish_targets(*config, targets_);
+  configure_upstream_limits(*config, *limits);
+  follow_targets(*limits, upstream_limits_.get(), targets_);
   upstream_limits_ = std::move(limits);
-  follow_targets(*upstream_limits_, targets_);
   for (ReloadPart* part : parts_) part->commit(*config_, config);
   std::erase_if(generations_, [](const auto& g) { return g.expired(); });
   generations_.push_back(config);

@@ -63,7 +63,7 @@ proxy::HealthPolicy to_policy(const config::Upstream& upstream) {
 proxy::StickyOptions to_sticky(const config::Sticky& sticky, const std::string& own_secret) {
   proxy::StickyOptions options{.cookie = sticky.cookie, .ttl = std::nullopt, .secret = own_secret};
   if (sticky.ttl) options.ttl = std::chrono::duration_cast<std::chrono::seconds>(*sticky.ttl);
-  if (!sticky.secret.empty()) options.secret = sticky.secret;
+  if (sticky.secret) options.secret = *sticky.secret;
   return options;
 }
 

@@ -5,7 +5,7 @@
 namespace millrace::log {
 namespace {
 
-// Names, quotes, numbers and time stamps of the longest line: about 520 bytes.
+// Names, quotes, numbers and time stamps of the longest line: about 740 bytes.
 constexpr std::size_t kFixedBytesMax = 1024;
 
 std::string_view cut(std::string_view text, std::size_t size = kTextShownMax) noexcept {
@@ -37,6 +37,14 @@ void put_json(LineWriter& out, std::string_view name, std::uint64_t value) noexc
   out.put_number(value);
 }
 
+void put_json_phase(LineWriter& out, const AccessRecord::PhaseTime& phase) noexcept {
+  if (phase.us == 0) return;
+  out.put(",\"");
+  out.put(phase.name);
+  out.put("_us\":");
+  out.put_number(phase.us);
+}
+
 void put_json_upstream(LineWriter& out, const AccessRecord& r) noexcept {
   if (r.upstream.empty() && r.attempts == 0) return;
   put_json(out, "upstream", r.upstream);
@@ -45,6 +53,7 @@ void put_json_upstream(LineWriter& out, const AccessRecord& r) noexcept {
     put_json(out, "upstream_status", static_cast<std::uint64_t>(r.upstream_status));
   put_json(out, "attempts", std::uint64_t{r.attempts});
   out.put(r.reused ? std::string_view(",\"reused\":true") : std::string_view(",\"reused\":false"));
+  for (const AccessRecord::PhaseTime& phase : r.phases) put_json_phase(out, phase);
   if (r.wasted_us != 0) put_json(out, "wasted_us", r.wasted_us);
 }
 

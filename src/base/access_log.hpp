@@ -8,6 +8,7 @@
 
 #include "base/log_text.hpp"
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 
@@ -37,6 +38,12 @@ struct AccessRecord {
   int upstream_status = 0;
   unsigned attempts = 0;
   bool reused = false;
+  /// "wait" for "wait_us"; those of 0 are left out.
+  struct PhaseTime {
+    std::string_view name;
+    std::uint64_t us = 0;
+  };
+  std::array<PhaseTime, 7> phases{};
   std::uint64_t wasted_us = 0;  ///< how long it worked for a client that has gone
 };
 

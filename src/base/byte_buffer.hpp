@@ -8,6 +8,7 @@
 // that frees it.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstring>
 #include <span>
@@ -17,11 +18,20 @@
 namespace millrace {
 
 namespace block_pool {
-/// Sizes that are kept for reuse: 4, 16 and 64 KiB. Others come from the allocator.
+/// Sizes that are kept for reuse: 4, 16 and 64 KiB. Others come from the allocator. Those of 64 KiB
+/// are the kernel's own mappings: of what an hour of large bodies took, the allocator's heap would
+/// never give anything back.
 [[nodiscard]] char* allocate(std::size_t size);
 void deallocate(char* block, std::size_t size) noexcept;
-/// At most so many bytes are kept per thread and size.
+/// At most so many bytes are kept per thread and size; of 64 KiB kKeptLargeBytesMax.
 inline constexpr std::size_t kKeptBytesMax = 4 * 1024 * 1024;
+inline constexpr std::size_t kKeptLargeBytesMax = 64 * 1024 * 1024;
+/// Gives this thread's 64 KiB blocks back that nobody has needed since the last call, half of them
+/// at a time; kKeptBytesMax may stay. Called every kTrimInterval.
+void trim() noexcept;
+inline constexpr std::chrono::seconds kTrimInterval{1};
+/// Bytes of 64 KiB blocks that this thread keeps.
+[[nodiscard]] std::size_t kept_large_bytes() noexcept;
 }  // namespace block_pool
 
 class ByteBuffer {

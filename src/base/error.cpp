@@ -119,6 +119,8 @@ constexpr std::array<ErrcInfo, static_cast<std::size_t>(kCount_)> kTable{{
      "the upstream stopped sending"},
     {kTotalTimeout, "total_timeout", 504, F::kUpstream, R::kNever, L::kWarn,
      "the upstream did not finish its answer in time"},
+    {kRequestDeadline, "request_deadline", 504, F::kServer, R::kNever, L::kInfo,
+     "the deadline that came with the request passed before the upstream had answered"},
     {kTryTimeout, "try_timeout", 504, F::kUpstream, R::kIfIdempotent, L::kWarn,
      "the upstream did not begin its answer within the time of one try"},
     {kTooManyRedirects, "too_many_redirects", 502, F::kUpstream, R::kNever, L::kInfo,

@@ -80,6 +80,7 @@ enum class Errc : std::uint8_t {
   kFirstByteTimeout,
   kUpstreamIdleTimeout,
   kTotalTimeout,
+  kRequestDeadline,
   kTryTimeout,
   kTooManyRedirects,
   kProxyAuthRequired,

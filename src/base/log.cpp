@@ -10,8 +10,8 @@ constexpr std::array<std::string_view, 4> kLevels{"debug", "info", "warn", "erro
 
 std::atomic<Logger*> g_installed = nullptr;
 
-std::string_view cut(std::string_view text) noexcept {
-  return text.substr(0, std::min(text.size(), kTextShownMax));
+std::string_view shown(const Field& f) noexcept {
+  return f.text.substr(0, std::min(f.text.size(), f.shown_max));
 }
 
 std::size_t event_bytes_max(std::string_view name, Fields fields) noexcept {
@@ -20,7 +20,7 @@ std::size_t event_bytes_max(std::string_view name, Fields fields) noexcept {
   for (const Field& f : fields) {
     const std::size_t text = f.kind == Field::Kind::kJson
                                  ? f.text.size()
-                                 : cut(f.text).size() * LineWriter::kEscapedBytesMax;
+                                 : shown(f).size() * LineWriter::kEscapedBytesMax;
     bytes += kPerField + f.name.size() + text;
   }
   return bytes;
@@ -30,7 +30,7 @@ void put_value(LineWriter& out, const Field& f, bool human) noexcept {
   switch (f.kind) {
     case Field::Kind::kText:
       if (!human) out.put('"');
-      out.put_text(cut(f.text), human ? Escape::kPlain : Escape::kJson);
+      out.put_text(shown(f), human ? Escape::kPlain : Escape::kJson);
       if (!human) out.put('"');
       return;
     case Field::Kind::kJson:

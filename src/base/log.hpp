@@ -17,6 +17,7 @@
 
 #include <atomic>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
@@ -24,6 +25,9 @@
 #include <string_view>
 
 namespace millrace::log {
+
+/// Where a text is what the event is about; every other one is cut at kTextShownMax.
+inline constexpr std::size_t kLongTextShownMax = std::size_t{16} * 1024;
 
 /// One name and value of an event. Refers to its texts.
 class Field {
@@ -45,11 +49,18 @@ class Field {
     f.kind = Kind::kJson;
     return f;
   }
+  /// Cut at kLongTextShownMax.
+  [[nodiscard]] static Field long_text(std::string_view n, std::string_view v) noexcept {
+    Field f(n, v);
+    f.shown_max = kLongTextShownMax;
+    return f;
+  }
 
   std::string_view name;
   std::string_view text;
   Kind kind = Kind::kText;
   std::uint64_t number = 0;
+  std::size_t shown_max = kTextShownMax;
 };
 using Fields = std::initializer_list<Field>;
 
@@ -124,7 +135,7 @@ class Logger {
   std::atomic<LogLevel> level_;
 };
 
-/// To the installed logger; dropped when there is none. Text of fields is cut at kTextShownMax.
+/// To the installed logger; dropped when there is none. Text of fields is cut (Field).
 void event(LogLevel level, std::string_view name, Fields fields = {});
 
 }  // namespace millrace::log

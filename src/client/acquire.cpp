@@ -191,6 +191,19 @@ Task<Result<ExchangePtr>> Client::dial_shared(Request& request) {
   co_return ExchangePtr(opened->own.release());
 }
 
+ExchangePtr Client::take_idle(Request& request, Want want) {
+  Origin& origin = *request.origin;
+  if (want == Want::kFresh || origin.may_share()) return nullptr;
+  Semaphore::Permit permitted = origin.exchanges_.try_acquire();
+  if (!permitted) return nullptr;
+  ConnectionPtr connection = pool_.take(origin, want == Want::kResendable);
+  if (connection == nullptr) return nullptr;
+  request.trace.reused = true;
+  request.trace.target = connection->target();
+  connection->hold(std::move(permitted));
+  return ExchangePtr(connection.release());
+}
+
 Task<Result<ExchangePtr>> Client::acquire_own(Request& request, Want want) {
   Result<Semaphore::Permit> permitted = co_await permit(request.origin->exchanges_, request);
   if (!permitted) co_return fail(permitted.error());

@@ -64,6 +64,13 @@ bool offers_connection_authentication(const http::Fields& fields) noexcept {
   });
 }
 
+void note_times(const ClientExchange& exchange, Timings& timings) noexcept {
+  const TimePoint now = Clock::now();
+  // Not all sent yet: the answer came early, and sending ends where it began.
+  timings.end(Phase::kSend, exchange.sent_at() != TimePoint{} ? exchange.sent_at() : now);
+  timings.end(Phase::kWait, now);
+}
+
 /// Times that one request is sent again because the peer says that it did nothing with it.
 constexpr unsigned kRefusalsMax = 3;
 
@@ -151,20 +158,16 @@ Client::Stats Client::stats() const noexcept {
 
 // --- sending ---
 
-Task<Result<void>> Client::read_head(ClientExchange& exchange, Request& request) {
-  Timings& timings = request.trace.timings;
-  const Timeouts& limits = request.timeouts;
-  Result<void> head;
-  if (limits.first_byte >= std::chrono::seconds(1)) {
-    head = co_await exchange.read_head();
-  } else {
-    DeadlineScope limit(Errc::kFirstByteTimeout, limits.first_byte);
-    head = co_await in_scope(limit.scope(), exchange.read_head());
-  }
-  // Not all sent yet: the answer came early, and sending ends where it began.
-  timings.end(Phase::kSend, exchange.sent_at() != TimePoint{} ? exchange.sent_at() : Clock::now());
-  timings.end(Phase::kWait);
-  co_return head;
+Task<Result<void>> Client::read_head_in_time(ClientExchange& exchange, Duration first_byte) {
+  DeadlineScope limit(Errc::kFirstByteTimeout, first_byte);
+  co_return co_await in_scope(limit.scope(), exchange.read_head());
+}
+
+// The codec's own deadlines are coarse.
+Task<Result<void>> Client::read_head(ClientExchange& exchange, const Request& request) {
+  const Duration first_byte = request.timeouts.first_byte;
+  return first_byte >= std::chrono::seconds(1) ? exchange.read_head()
+                                               : read_head_in_time(exchange, first_byte);
 }
 
 // May it be sent again? Then it is made ready for that.
@@ -195,9 +198,12 @@ Task<Result<Response>> Client::fetch_once(Request& request) {
       http::is_idempotent(request.method) && (!has_body(request) || request.body->rewind());
   Want want = resendable ? Want::kResendable : Want::kSafe;
   for (unsigned resends = 0;; ++resends) {
-    Result<ExchangePtr> acquired = co_await acquire(request, want);
-    if (!acquired) co_return fail(acquired.error());
-    ExchangePtr exchange = std::move(*acquired);
+    ExchangePtr exchange = take_idle(request, want);
+    if (exchange == nullptr) {
+      Result<ExchangePtr> acquired = co_await acquire(request, want);
+      if (!acquired) co_return fail(failed(acquired.error()));
+      exchange = std::move(*acquired);
+    }
     ++trace.attempts;
     const std::string absolute =
         request.origin->is_relayed() ? absolute_form(request.host, request.target) : std::string();
@@ -213,6 +219,7 @@ Task<Result<Response>> Client::fetch_once(Request& request) {
                         .interim = request.interim},
                        {request.timeouts.first_byte, request.timeouts.idle});
     const Result<void> answered = sent ? co_await read_head(*exchange, request) : sent;
+    note_times(*exchange, trace.timings);
     if (answered) {
       if (offers_connection_authentication(exchange->fields())) exchange->keep_for_one();
       co_return Response(std::move(exchange), request);
@@ -221,7 +228,7 @@ Task<Result<Response>> Client::fetch_once(Request& request) {
     trace.unsent = !sent;
     trace.answered = exchange->answered();
     if (!prepare_resend(*exchange, request, answered.error(), !sent.has_value(), resends))
-      co_return fail(answered.error());
+      co_return fail(failed(answered.error()));
     ++stats_.resent;
     metrics::add(metrics::Metric::kUpstreamRetries);
     metrics::add(metrics::Metric::kUpstreamRequests);
@@ -229,6 +236,18 @@ Task<Result<Response>> Client::fetch_once(Request& request) {
   }
 }
 
+Task<Result<Response>> Client::fetch_decoded(Request& request) {
+  request.fields.set(http::FieldId::kAcceptEncoding, coding::accept_encoding());
+  Result<Response> response = co_await fetch_once(request);
+  if (!response) co_return response;
+  if (const auto begun = response->start_decoding(); !begun) {
+    co_await response->close();
+    co_return fail(failed(begun.error()));
+  }
+  co_return response;
+}
+
+// Not a coroutine of its own: every frame counts here.
 Task<Result<Response>> Client::fetch(Request& request) {
   ++stats_.requests;
   metrics::add(metrics::Metric::kUpstreamRequests);
@@ -238,19 +257,13 @@ Task<Result<Response>> Client::fetch(Request& request) {
     spec.http = HttpChoice::kHttp1;
     if (auto other = origin(spec)) request.origin = std::move(*other);
   }
-  if (request.decode) request.fields.set(http::FieldId::kAcceptEncoding, coding::accept_encoding());
-  Result<Response> response = co_await fetch_once(request);
-  if (response && request.decode) {
-    if (const auto begun = response->start_decoding(); !begun) {
-      co_await response->close();
-      response = fail(begun.error());
-    }
-  }
-  if (!response) {
-    ++stats_.failures;
-    metrics::add(metrics::Metric::kUpstreamErrors);
-  }
-  co_return response;
+  return request.decode ? fetch_decoded(request) : fetch_once(request);
+}
+
+Error Client::failed(const Error& error) {
+  ++stats_.failures;
+  metrics::add(metrics::Metric::kUpstreamErrors);
+  return error;
 }
 
 }  // namespace millrace::client

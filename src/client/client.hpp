@@ -112,6 +112,11 @@ class Client {
   };
 
   Task<Result<Response>> fetch_once(Request& request);
+  Task<Result<Response>> fetch_decoded(Request& request);
+  /// Counts it.
+  [[nodiscard]] Error failed(const Error& error);
+  /// A connection of the request's own, when there is one at hand; else acquire() gets one.
+  [[nodiscard]] ExchangePtr take_idle(Request& request, Want want);
   Task<Result<ExchangePtr>> acquire(Request& request, Want want);
   Task<Result<ExchangePtr>> acquire_own(Request& request, Want want);
   Task<Result<ExchangePtr>> dial_shared(Request& request);
@@ -122,7 +127,8 @@ class Client {
   Task<Result<Opened>> dial(Request& request, Semaphore::Permit place);
   Task<Result<std::vector<net::SocketAddress>>> addresses_of(const Origin& origin, Trace& trace);
   Task<Result<net::Stream>> connect(Request& request);
-  Task<Result<void>> read_head(ClientExchange& exchange, Request& request);
+  Task<Result<void>> read_head(ClientExchange& exchange, const Request& request);
+  Task<Result<void>> read_head_in_time(ClientExchange& exchange, Duration first_byte);
   [[nodiscard]] bool prepare_resend(const ClientExchange& failed, Request& request,
                                     const Error& error, bool unsent, unsigned resends);
   [[nodiscard]] const net::AddressGuard* guard_of(const Origin& origin) const noexcept;

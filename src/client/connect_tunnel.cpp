@@ -54,7 +54,7 @@ Result<int> take_head(ByteBuffer& in, http::HeadScanner& scanner, const http::He
   if (const auto parsed = h1::parse_response(in.view().substr(0, *size), head, fields); !parsed)
     return fail(parsed.error());
   const auto length =
-      http::judge_response(head.status, http::Method::kConnect, head.version, fields, limits);
+      http::judge_response(head.status, http::Method::kConnect, head.version, fields, limits, true);
   if (!length) return fail(length.error());
   in.consume(*size);
   return head.status;

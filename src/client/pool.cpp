@@ -103,7 +103,7 @@ std::unique_ptr<Connection> Pool::take(Origin& origin, bool resendable) {
 
 void Pool::give_back(std::unique_ptr<Connection> connection) {
   if (!connection->reusable() || !connection->drained()) return;
-  const TimePoint now = Clock::now();
+  const TimePoint now = IoThread::current().turn_time();
   if (now > connection->expires_ || connection->open_.is_wanted()) return;
   if (const Duration granted = granted_by(connection->fields()); granted >= Duration::zero())
     connection->granted_ = granted;

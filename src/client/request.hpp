@@ -2,10 +2,10 @@
 #pragma once
 
 #include "client/origin.hpp"
-#include "client/timings.hpp"
 #include "http/fields.hpp"
 #include "http/method.hpp"
 #include "millrace/client_exchange.hpp"
+#include "millrace/timings.hpp"
 #include "net/resolver.hpp"
 
 #include <chrono>

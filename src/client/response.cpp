@@ -23,11 +23,15 @@ Response::~Response() {
          "await close() when the request had a body");
 }
 
-Task<Result<Bytes>> Response::read_wire() {
-  const Duration idle = request_->timeouts.idle;
-  if (idle >= std::chrono::seconds(1) || is_tunnel()) co_return co_await http().read_body();
-  DeadlineScope limit(Errc::kUpstreamIdleTimeout, idle);
+Task<Result<Bytes>> Response::read_in_time() {
+  DeadlineScope limit(Errc::kUpstreamIdleTimeout, request_->timeouts.idle);
   co_return co_await in_scope(limit.scope(), http().read_body());
+}
+
+// The codec's own deadlines are coarse.
+Task<Result<Bytes>> Response::read_wire() {
+  const bool coarse = request_->timeouts.idle >= std::chrono::seconds(1);
+  return coarse || is_tunnel() ? http().read_body() : read_in_time();
 }
 
 Result<void> Response::start_decoding() {
@@ -88,10 +92,15 @@ Task<Result<Bytes>> Response::read() {
   co_return piece;
 }
 
-Task<void> Response::close() {
-  if (exchange_ == nullptr) co_return;
-  if (http().sending()) co_await http().stop();
+Task<void> Response::stop() {
+  co_await http().stop();
   exchange_.reset();
+}
+
+Task<void> Response::close() {
+  if (exchange_ != nullptr && http().sending()) return stop();
+  exchange_.reset();
+  return {};
 }
 
 }  // namespace millrace::client

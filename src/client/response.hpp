@@ -61,12 +61,15 @@ class Response {
   /// The request's body is still on its way.
   [[nodiscard]] bool is_sending() const noexcept { return http().sending(); }
 
-  /// Lets the connection go, and the request's body with it. Views end here.
+  /// Lets the connection go, and the request's body with it. Views end here, which is at once where
+  /// nothing is being sent.
   [[nodiscard]] Task<void> close();
 
  private:
   [[nodiscard]] ClientExchange& http() const noexcept { return *exchange_; }
+  [[nodiscard]] Task<void> stop();
   [[nodiscard]] Task<Result<Bytes>> read_wire();
+  [[nodiscard]] Task<Result<Bytes>> read_in_time();
   [[nodiscard]] Task<Result<Bytes>> read_decoded();
   [[nodiscard]] Result<Bytes> decode_some();
 

@@ -23,6 +23,11 @@ std::uint64_t per_million(double ratio) noexcept {
 RetryBudget::RetryBudget(const Options& options) noexcept
     : per_million_(per_million(options.ratio)), min_per_second_(options.min_per_second) {}
 
+void RetryBudget::configure(const Options& options) noexcept {
+  per_million_.store(per_million(options.ratio), std::memory_order_relaxed);
+  min_per_second_.store(options.min_per_second, std::memory_order_relaxed);
+}
+
 std::uint64_t RetryBudget::word_of(Counts counts, std::uint64_t second) noexcept {
   const std::uint64_t tag = (second / kSlots) & 0xffff;
   return tag << (2 * kCountBits) | std::min(counts.requests, kCountMax) << kCountBits |

@@ -36,6 +36,8 @@ class RetryBudget {
   RetryBudget(const RetryBudget&) = delete;
   RetryBudget& operator=(const RetryBudget&) = delete;
 
+  /// From now on; what was booked stays.
+  void configure(const Options& options) noexcept;
   /// A request that a caller wants: counted once, however often it is sent.
   void request(TimePoint now) noexcept;
   /// May one request be sent again now? True: it is booked.
@@ -56,8 +58,8 @@ class RetryBudget {
   [[nodiscard]] Counts window_before(std::uint64_t second) const noexcept;
   [[nodiscard]] bool allows(Counts before, Counts now) const noexcept;
 
-  const std::uint64_t per_million_;
-  const std::uint64_t min_per_second_;
+  std::atomic<std::uint64_t> per_million_;
+  std::atomic<std::uint64_t> min_per_second_;
   alignas(64) std::array<Slot, kSlots> slots_{};  // all threads write here
 };
 

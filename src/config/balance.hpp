@@ -38,8 +38,8 @@ struct HashKey {
 /// `sticky = { cookie = "mr_srv" }`
 struct Sticky {
   std::string cookie;
-  std::optional<milliseconds> ttl;  ///< "none": until the browser is closed
-  std::string secret;               ///< empty: this process's own
+  std::optional<milliseconds> ttl;    ///< "none": until the browser is closed
+  std::optional<std::string> secret;  ///< nullopt: this process's own
   friend bool operator==(const Sticky&, const Sticky&) = default;
 };
 

@@ -21,6 +21,11 @@ std::string cookie_fault(std::string_view text) {
   return text.empty() ? "expected the name of a cookie" : token_fault(text);
 }
 
+std::string secret_fault(std::string_view text) {
+  if (!text.empty()) return {};
+  return "expected a secret; leave the key out for this process's own";
+}
+
 std::string path_fault(std::string_view text) {
   if (text.empty() || (text.starts_with('/') && http::all_are(text, http::kTargetByte))) return {};
   return "expected a path such as \"/healthz\", got " + quote(text);
@@ -87,7 +92,8 @@ std::span<const Field<Sticky>> fields() {
       key<&Sticky::secret>(
           "secret",
           "What its value is made with. Give the same one to all servers that share clients; "
-          "without one the cookies of before a restart are worth nothing."),
+          "without one the cookies of before a restart are worth nothing.",
+          {.fault = secret_fault}),
   });
   return kFields;
 }

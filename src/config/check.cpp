@@ -7,6 +7,12 @@
 
 #include <algorithm>
 #include <array>
+#include <ctime>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <pwd.h>
 
 namespace millrace::config {
 namespace {
@@ -200,11 +206,20 @@ void check_balance(Reader& reader, const Value& root, const std::string& path,
       reader.error_of(root, path + ".hash",
                       "expected exactly one of header, cookie, path, address");
   }
-  if (!upstream.health) return;
+  if (!upstream.health || reader.faulty(path + ".health")) return;
   if (upstream.health->tcp == !upstream.health->path.empty())
     reader.error_of(root, path + ".health", "expected either path or tcp = true");
   if (upstream.health->timeout > upstream.health->interval)
     reader.error_of(root, path + ".health", "timeout is longer than interval");
+}
+
+void check_weights(Reader& reader, const Value& root, const std::string& path,
+                   const Upstream& upstream) {
+  if (upstream.targets.empty() || reader.faulty(path + ".targets")) return;
+  const auto weightless = [](const Target& target) { return target.weight == 0; };
+  if (std::ranges::all_of(upstream.targets, weightless))
+    reader.error_of(root, path + ".targets",
+                    "every weight is 0, so nobody would get a request: expected one above 0");
 }
 
 /// Targets that are given, or a process that has them.
@@ -232,6 +247,7 @@ void check_upstream(Reader& reader, const Value& root, const std::string& name,
     reader.error_of(root, path + ".targets", "expected at least one target");
   }
   check_authorities(reader, root, path + ".tls.ca", upstream.tls.ca);
+  check_weights(reader, root, path, upstream);
   check_balance(reader, root, path, upstream);
   if (upstream.process && upstream.tls != UpstreamTls{})
     reader.error_of(root, path + ".tls", "has no effect: instances of a process speak plain HTTP");
@@ -242,13 +258,26 @@ void check_upstream(Reader& reader, const Value& root, const std::string& name,
   reader.error_of(root, path + ".tls", "has no effect: none of the targets is https");
 }
 
+/// A number need not be anybody's.
+bool is_user(const std::string& user) {
+  if (user.find_first_not_of("0123456789") == std::string::npos) return true;
+  std::vector<char> room(16 * 1024);
+  passwd entry{};
+  passwd* found = nullptr;
+  const int error = ::getpwnam_r(user.c_str(), &entry, room.data(), room.size(), &found);
+  return error != 0 || found != nullptr;  // where nobody can say, the start will
+}
+
 void check_process(Reader& reader, const Value& root, const std::string& path,
                    const Process& process) {
   const auto& words = process.command.words;
+  std::error_code error;
   if (given(root, path + ".directory") && !process.directory.empty() &&
-      !std::filesystem::is_directory(process.directory))
+      !std::filesystem::is_directory(process.directory, error))
     reader.error_of(root, path + ".directory",
                     "there is no directory " + quote(process.directory.string()));
+  if (!is_user(process.user))
+    reader.error_of(root, path + ".user", "there is no user " + quote(process.user));
   if (!words.empty() && words.front().contains('{'))
     reader.error_of(root, path + ".command", "the program itself is no placeholder");
 }
@@ -264,6 +293,8 @@ void complete(const Value& root, Config& config) {
   for (std::size_t i = 0; i < config.routes.size(); ++i)
     complete_route(root, at("route", i), config, config.routes[i]);
   for (auto& [name, upstream] : config.upstreams) {
+    if (upstream.health && !given(root, "upstream." + name + ".health.timeout"))
+      upstream.health->timeout = std::min(upstream.health->timeout, upstream.health->interval);
     if (given(root, "upstream." + name + ".host")) continue;
     const auto named = [](const Target& t) {
       return t.tls && (t.kind == Target::Kind::kName || t.kind == Target::Kind::kSrv);

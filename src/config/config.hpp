@@ -309,6 +309,7 @@ struct Route {
   std::optional<RouteRetry> retry;  ///< resolved likewise
   std::optional<RequestBuffer> buffer_request;
   std::optional<ClientGone> client_gone;
+  std::optional<bool> server_timing;  ///< not given: for loopback and trusted peers
   friend bool operator==(const Route&, const Route&) = default;
 };
 

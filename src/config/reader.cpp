@@ -1,5 +1,6 @@
 #include "config/reader.hpp"
 
+#include <algorithm>
 #include <system_error>
 #include <utility>
 
@@ -40,6 +41,14 @@ std::filesystem::path Reader::resolve(Position at, std::string_view path) const 
   if (at.source == 0) return (folder_ / path).lexically_normal();
   std::error_code ignored;
   return std::filesystem::absolute(path, ignored).lexically_normal();
+}
+
+bool Reader::faulty(std::string_view path) const {
+  return std::ranges::any_of(errors_, [path](const auto& error) {
+    const std::string_view message = error.second;
+    return message.starts_with(path) && message.size() > path.size() &&
+           std::string_view(":.[").contains(message[path.size()]);
+  });
 }
 
 std::vector<Diagnostic> Reader::take() {

@@ -50,6 +50,8 @@ class Reader {
   /// typed it there expects; absolute and without "." and "..".
   [[nodiscard]] std::filesystem::path resolve(Position at, std::string_view path) const;
   [[nodiscard]] std::size_t count() const noexcept { return errors_.size(); }
+  /// Something at `path` or below it was wrong: what was not read stands there as its default.
+  [[nodiscard]] bool faulty(std::string_view path) const;
   /// Every error that was found, in file order.
   [[nodiscard]] std::vector<Diagnostic> take();
   [[nodiscard]] std::vector<Diagnostic> take_warnings();

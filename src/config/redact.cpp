@@ -28,7 +28,7 @@ bool is_secret_name(std::string_view name) noexcept {
 Config redacted(const Config& config) {
   Config out = config;
   for (auto& [name, upstream] : out.upstreams)
-    if (upstream.sticky && !upstream.sticky->secret.empty()) upstream.sticky->secret = kRedacted;
+    if (upstream.sticky && upstream.sticky->secret) upstream.sticky->secret = kRedacted;
   for (auto& [name, process] : out.processes) {
     for (auto& [variable, value] : process.environment.values)
       if (is_secret_name(variable)) value = kRedacted;

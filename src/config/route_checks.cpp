@@ -76,8 +76,8 @@ void check_passing(Reader& reader, const Value& root, const std::string& path, c
   if (given(root, path + ".split_by"))
     reader.error_of(root, path + ".split_by", "has no effect without split");
   if (route.upstream) return;
-  for (const char* key :
-       {".timeout", ".retry", ".buffer_request", ".client_gone", ".rewrite", ".mirror"}) {
+  for (const char* key : {".timeout", ".retry", ".buffer_request", ".client_gone", ".rewrite",
+                          ".mirror", ".server_timing"}) {
     if (given(root, path + key))
       reader.error_of(root, path + key, "has no effect without upstream or split");
   }

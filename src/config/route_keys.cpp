@@ -235,7 +235,9 @@ std::span<const Field<Route>> fields() {
                             "Requests that have this in common go to the same upstream of the "
                             "split."),
       key<&Route::mirror>("mirror", "Another upstream that gets a copy, whose answer nobody sees."),
-      later<Route>("server_timing"),
+      key<&Route::server_timing>("server_timing",
+                                 "Tells in Server-Timing how long the service took. Not given: "
+                                 "clients on loopback and trusted proxies are told."),
   });
   return kFields;
 }

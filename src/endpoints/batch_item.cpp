@@ -16,7 +16,6 @@
 namespace millrace::endpoints {
 namespace {
 
-using client::Phase;
 using http::FieldId;
 using http::Method;
 
@@ -126,7 +125,7 @@ Result<void> ItemFetch::prepare() {
 Task<void> ItemFetch::run() {
   result_.index = item_.index;
   result_.url = item_.url;
-  client::Timings& timings = request_.trace.timings;
+  Timings& timings = request_.trace.timings;
   timings.begin(item_.arrived);
   timings.end(Phase::kQueue);
   Result<void> outcome = prepare();

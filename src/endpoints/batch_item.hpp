@@ -4,13 +4,13 @@
 #pragma once
 
 #include "base/error.hpp"
-#include "client/timings.hpp"
 #include "endpoints/batch_limits.hpp"
 #include "endpoints/block_list.hpp"
 #include "endpoints/held_bytes.hpp"
 #include "http/fields.hpp"
 #include "http/head.hpp"
 #include "http/method.hpp"
+#include "millrace/timings.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -68,7 +68,7 @@ struct BatchResult {
   std::string file;            ///< kElsewhere: where the body is; empty: it was not wanted
   std::uint64_t received = 0;  ///< bytes of the body, codings undone
 
-  client::Timings timings;
+  Timings timings;
   unsigned attempts = 0;
   bool reused = false;
   std::string_view dns_source;  ///< where the dialled address came from: "dns", "cache"...

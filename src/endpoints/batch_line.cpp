@@ -14,16 +14,11 @@
 namespace millrace::endpoints {
 namespace {
 
-using client::Phase;
-
 /// What is collected before it is handed on.
 constexpr std::size_t kFlushBytes = 32 * 1024;
 /// What is escaped at a time; sixfold at worst.
 constexpr std::size_t kSliceBytes = 12 * 1024;
 static_assert(kSliceBytes % 3 == 0, "pieces of base64 join");
-
-constexpr std::array<std::string_view, static_cast<std::size_t>(Phase::kCount_)> kPhaseNames{
-    "queue", "dns", "connect", "tls", "send", "wait", "receive"};
 
 std::uint64_t whole_us(Duration d) noexcept {
   return static_cast<std::uint64_t>(
@@ -253,7 +248,7 @@ void append_escaped(std::string& out, std::string_view text) {
   out.append(text, done);
 }
 
-void append_timings(std::string& out, const client::Timings& timings) {
+void append_timings(std::string& out, const Timings& timings) {
   out += ",\"timing_us\":{";
   Duration until{};
   for (std::size_t i = 0; i < kPhaseNames.size(); ++i) {

@@ -49,7 +49,7 @@ struct BatchSummary {
 [[nodiscard]] std::string summary_line(const BatchSummary& summary, Duration wall);
 
 /// "timing_us": each phase in whole microseconds; they sum to the total exactly.
-void append_timings(std::string& out, const client::Timings& timings);
+void append_timings(std::string& out, const Timings& timings);
 
 /// `text` as a JSON string's inside: valid UTF-8, or a part of it.
 void append_escaped(std::string& out, std::string_view text);

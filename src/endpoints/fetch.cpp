@@ -1,5 +1,6 @@
 #include "endpoints/fetch.hpp"
 
+#include "client/server_timing.hpp"
 #include "endpoints/answer.hpp"
 #include "endpoints/fetch_fields.hpp"
 #include "http/ascii.hpp"
@@ -58,19 +59,6 @@ bool acts_on_our_origin(const http::Field& field) noexcept {
   return false;
 }
 
-std::string server_timing(const client::Timings& timings) {
-  using client::Phase;
-  const auto ms = [&](Phase phase) {
-    return std::chrono::duration<double, std::milli>(timings.of(phase)).count();
-  };
-  std::array<char, 160> text;
-  const int size = std::snprintf(
-      text.data(), text.size(),
-      "dns;dur=%.2f, connect;dur=%.2f, tls;dur=%.2f, send;dur=%.2f, wait;dur=%.2f", ms(Phase::kDns),
-      ms(Phase::kConnect), ms(Phase::kTls), ms(Phase::kSend), ms(Phase::kWait));
-  return {text.data(), static_cast<std::size_t>(size)};
-}
-
 void fill_head(const Request& request, const Response& response, http::ResponseHead& head) {
   head.status = response.status();
   http::Fields passed;
@@ -79,7 +67,8 @@ void fill_head(const Request& request, const Response& response, http::ResponseH
     if (!acts_on_our_origin(field)) head.fields.add(field);
   head.fields.set(FieldId::kContentSecurityPolicy, "sandbox");
   head.fields.set(FieldId::kXContentTypeOptions, "nosniff");
-  head.fields.add_copy(FieldId::kServerTiming, server_timing(request.trace.timings));
+  head.fields.add(FieldId::kServerTiming,
+                  client::server_timing(request.trace.timings, head.fields.arena()));
   head.body = response.body_length();
   if (request.method == Method::kHead || head.status == 304) {
     const auto declared = http::declared_length(response.version(), response.fields());
@@ -121,6 +110,7 @@ void trace(Exchange& exchange, const Request& request, const http::Url& url) {
   exchange.upstream.target = url.authority();
   exchange.upstream.attempts = request.trace.attempts;
   exchange.upstream.reused = request.trace.reused;
+  exchange.upstream.timings = request.trace.timings;
 }
 
 }  // namespace
@@ -154,7 +144,7 @@ Task<Result<void>> FetchEndpoint::fetch(Exchange& exchange) {
   client::ResumingBody rest(fetcher_.sender(), request, std::move(*response),
                             fetcher_.options().resume);
   const Result<void> passed = co_await pass_on(exchange, rest);
-  exchange.upstream.attempts = request.trace.attempts;
+  trace(exchange, request, *url);
   co_await rest.close();
   co_return passed;
 }

@@ -122,6 +122,11 @@ void ClientConnection::fail_sending(Error error) noexcept {
   close();
 }
 
+// A tunnel may have said all that it had to say while it still waits for more.
+void ClientConnection::break_off_body() noexcept {
+  if (sending() && !is_tunnel() && stream_.is_open()) stream_.reset_on_close();
+}
+
 void ClientConnection::sent() noexcept {
   sent_all_ = out_.status().has_value();
   sent_at_ = Clock::now();
@@ -204,7 +209,7 @@ Result<bool> ClientConnection::take_head() {
     status_ = head.status;
     version_ = head.version;
     const Result<http::BodyLength> length =
-        http::judge_response(status_, method_, version_, fields_, limits_);
+        http::judge_response(status_, method_, version_, fields_, limits_, true);
     if (!length) return fail(length.error());
     in_.skip(*size);
     if (status_ >= 200 || is_upgrade_answer()) {
@@ -305,11 +310,13 @@ void ClientConnection::reset() noexcept {
 
 void ClientConnection::close() noexcept {
   if (!stream_.is_open()) return;
+  break_off_body();
   out_.buffer().clear();  // what is queued must not be flushed into a closed stream
   stream_.close();
 }
 
 Task<void> ClientConnection::stop() {
+  break_off_body();
   // The sender first: it may have been woken already, and then goes on with the stream.
   sender_.cancel();
   co_await sender_.join();

@@ -8,6 +8,9 @@
 // connection waits for more of a body it holds no body buffer; between exchanges it holds no buffer
 // at all.
 //
+// A body that is broken off, by whomever, resets the connection: behind what the peer has not read
+// yet it would learn of an end only when it reads on. What it has said in answer was read before.
+//
 // Ownership: owns the stream. Views live until reset(). Destroying a connection that is still
 // sending is a bug (asserted). Thread rule: one io thread.
 #pragma once
@@ -87,6 +90,7 @@ class ClientConnection : public ClientExchange {
   void keep_trailers();
   Task<Result<void>> write_piece(Bytes piece, bool chunked);
   void fail_sending(Error error) noexcept;
+  void break_off_body() noexcept;
   void sent() noexcept;
 
   Task<Result<void>> fill(ByteBuffer& into, std::size_t block_bytes);

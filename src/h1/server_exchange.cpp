@@ -1,7 +1,7 @@
 #include "h1/server_exchange.hpp"
 
+#include "h1/head_parser.hpp"
 #include "h1/head_writer.hpp"
-#include "h1/request_head.hpp"
 #include "h1/trailers.hpp"
 #include "http/ascii.hpp"
 #include "millrace/body_pace.hpp"
@@ -9,6 +9,13 @@
 #include <algorithm>
 
 namespace millrace::h1 {
+namespace {
+
+Task<Result<void>> settled(Result<void> outcome) {
+  co_return outcome;
+}
+
+}  // namespace
 
 using http::BodyLength;
 using http::Method;
@@ -277,15 +284,19 @@ void ServerExchange::write_whole(const http::ResponseHead& head, std::string_vie
   finished_ = true;
 }
 
+// Not a coroutine of its own: every frame counts here.
 Task<Result<void>> ServerExchange::write(Bytes bytes) {
   const std::string_view data(bytes.data(), bytes.size());
-  if (data.empty() || framing_ == Framing::kNone) co_return io_.output.status();
+  if (data.empty() || framing_ == Framing::kNone) return settled(io_.output.status());
   if (framing_ == Framing::kLength) {
-    if (data.size() > left_to_send_) co_return fail(Errc::kInternal);
+    if (data.size() > left_to_send_) return settled(fail(Errc::kInternal));
     left_to_send_ -= data.size();
   }
   sent_bytes_ += data.size();
-  if (framing_ != Framing::kChunked) co_return co_await io_.output.write(data);
+  return framing_ == Framing::kChunked ? write_chunk(data) : io_.output.write(data);
+}
+
+Task<Result<void>> ServerExchange::write_chunk(std::string_view data) {
   write_chunk_line(io_.output.buffer(), data.size());
   io_.output.queued();
   if (auto written = co_await io_.output.write(data); !written) co_return written;

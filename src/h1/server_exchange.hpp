@@ -85,6 +85,7 @@ class ServerExchange final : public Exchange {
   Task<Result<Bytes>> read_body() override;
   void interim(int status, const http::Fields& fields) override;
   Task<Result<void>> write(Bytes bytes) override;
+  [[nodiscard]] Task<Result<void>> write_chunk(std::string_view data);
   Result<void> end_body(const http::Fields* trailers) override;
   const http::Fields* request_trailers() const noexcept override { return trailers_.get(); }
 

@@ -111,35 +111,15 @@ std::string joined(const Fields& from, FieldId id, std::string_view last) {
   return list;
 }
 
-// A value of RFC 7239: a token as it is, everything else quoted.
-void append_forwarded_value(std::string& out, std::string_view value) {
-  if (is_token(value)) {
-    out += value;
-    return;
-  }
-  out += '"';
-  for (const char c : value) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += c;
-  }
-  out += '"';
-}
-
-std::string forwarded_element(const Hop& hop) {
-  std::string element = "for=";
-  if (hop.peer.empty()) {
-    element += "unknown";
-  } else if (hop.peer.find(':') != std::string_view::npos) {
-    element.append("\"[").append(hop.peer).append("]\"");
-  } else {
-    append_forwarded_value(element, hop.peer);
-  }
-  if (!hop.authority.empty()) {
-    element += ";host=";
-    append_forwarded_value(element, hop.authority);
-  }
-  element += hop.https ? ";proto=https" : ";proto=http";
-  return element;
+// RFC 7239: a token as it is, everything else quoted. Neither an address nor an authority that has
+// passed the gate holds anything that needs an escape.
+std::string_view forwarded_element(const Hop& hop, TextArena& arena) {
+  const bool v6 = hop.peer.find(':') != std::string_view::npos;
+  const bool plain = hop.authority.empty() || is_token(hop.authority);
+  const std::string_view quote = plain ? "" : "\"";
+  return arena.join({"for=", v6 ? "\"[" : "", hop.peer.empty() ? "unknown" : hop.peer,
+                     v6 ? "]\"" : "", hop.authority.empty() ? "" : ";host=", quote, hop.authority,
+                     quote, hop.https ? ";proto=https" : ";proto=http"});
 }
 
 void add_forwarded(const Fields& from, const Hop& hop, Fields& to) {
@@ -148,7 +128,7 @@ void add_forwarded(const Fields& from, const Hop& hop, Fields& to) {
     if (!hop.peer.empty()) to.add_copy(FieldId::kXForwardedFor, hop.peer);
     to.add(FieldId::kXForwardedProto, proto);
     if (!hop.authority.empty()) to.add_copy(FieldId::kXForwardedHost, hop.authority);
-    to.add_copy(FieldId::kForwarded, forwarded_element(hop));
+    to.add(FieldId::kForwarded, forwarded_element(hop, to.arena()));
     return;
   }
   const std::string addresses = joined(from, FieldId::kXForwardedFor, hop.peer);
@@ -156,7 +136,8 @@ void add_forwarded(const Fields& from, const Hop& hop, Fields& to) {
   to.add(FieldId::kXForwardedProto, from.value_or(FieldId::kXForwardedProto, proto));
   const std::string_view host = from.value_or(FieldId::kXForwardedHost, hop.authority);
   if (!host.empty()) to.add_copy(FieldId::kXForwardedHost, host);
-  to.add_copy(FieldId::kForwarded, joined(from, FieldId::kForwarded, forwarded_element(hop)));
+  to.add_copy(FieldId::kForwarded,
+              joined(from, FieldId::kForwarded, forwarded_element(hop, to.arena())));
 }
 
 }  // namespace
@@ -204,20 +185,19 @@ void forward_response(const Fields& from, Fields& to) {
 }
 
 void add_via(Version received, std::string_view pseudonym, Fields& to) {
-  std::string via;
+  std::string_view version;
   switch (received) {
     case Version::kHttp10:
-      via = "1.0 ";
+      version = "1.0 ";
       break;
     case Version::kHttp11:
-      via = "1.1 ";
+      version = "1.1 ";
       break;
     case Version::kHttp2:
-      via = "2.0 ";
+      version = "2.0 ";
       break;
   }
-  via += pseudonym;
-  to.add_copy(FieldId::kVia, via);
+  to.add(FieldId::kVia, to.arena().join({version, pseudonym}));
 }
 
 }  // namespace millrace::http

@@ -242,6 +242,30 @@ bool add_lengths(std::string_view list, std::optional<std::uint64_t>& length) no
   return true;
 }
 
+// What the framing fields of a response come to.
+class ResponseFraming {
+ public:
+  void see(const Field& field) noexcept {
+    if (field.id == FieldId::kTransferEncoding) coding_.see(field.value);
+    if (field.id == FieldId::kContentLength) consistent_ &= add_lengths(field.value, length_);
+  }
+
+  [[nodiscard]] Result<BodyLength> length(Version version) const noexcept {
+    if (!consistent_) return fail(Errc::kUpstreamBadMessage);
+    if (coding_.count == 0)
+      return length_ ? BodyLength::known(*length_) : BodyLength::until_close();
+    if (length_ || coding_.count != 1 || version != Version::kHttp11 ||
+        !iequals(coding_.value, "chunked"))
+      return fail(Errc::kUpstreamBadMessage);
+    return BodyLength::unknown();
+  }
+
+ private:
+  Single coding_;
+  std::optional<std::uint64_t> length_;
+  bool consistent_ = true;
+};
+
 bool has_body(int status, Method request_method) noexcept {
   if (status_forbids_body(status) || request_method == Method::kHead) return false;
   return request_method != Method::kConnect || status >= 300;
@@ -321,32 +345,28 @@ Result<RequestVerdict> judge_request(const RawRequest& raw, RequestHead& head,
 }
 
 Result<BodyLength> declared_length(Version version, const Fields& fields) noexcept {
-  Single coding;
-  std::optional<std::uint64_t> length;
-  for (const Field& field : fields) {
-    if (field.id == FieldId::kTransferEncoding) coding.see(field.value);
-    if (field.id == FieldId::kContentLength && !add_lengths(field.value, length))
-      return fail(Errc::kUpstreamBadMessage);
-  }
-  if (coding.count == 0) return length ? BodyLength::known(*length) : BodyLength::until_close();
-  if (length || coding.count != 1 || version != Version::kHttp11 ||
-      !iequals(coding.value, "chunked"))
-    return fail(Errc::kUpstreamBadMessage);
-  return BodyLength::unknown();
+  ResponseFraming framing;
+  for (const Field& field : fields) framing.see(field);
+  return framing.length(version);
 }
 
 Result<BodyLength> judge_response(int status, Method request_method, Version version,
-                                  const Fields& fields, const HeadLimits& limits) noexcept {
+                                  const Fields& fields, const HeadLimits& limits,
+                                  bool scanned) noexcept {
   if (status < 100 || status > 999) return fail(Errc::kUpstreamBadMessage);
   if (fields.size() > limits.fields_max) return fail(Errc::kUpstreamHeadTooLarge);
-  bool connection = false;
+  ResponseFraming framing;
+  std::size_t connection_bytes = 0;
   for (const Field& field : fields) {
-    if (!is_valid_field(field)) return fail(Errc::kUpstreamBadMessage);
-    connection = connection || field.id == FieldId::kConnection;
+    if (!is_valid_name(field) || (!scanned && has_control(field.value)))
+      return fail(Errc::kUpstreamBadMessage);
+    if (field.id == FieldId::kConnection) connection_bytes += field.value.size() + 1;
+    framing.see(field);
   }
-  if (connection && connection_options(fields).count > limits.fields_max)
+  // Where there are fewer bytes, there are not so many options.
+  if (connection_bytes > limits.fields_max && connection_options(fields).count > limits.fields_max)
     return fail(Errc::kUpstreamBadMessage);
-  const Result<BodyLength> length = declared_length(version, fields);
+  const Result<BodyLength> length = framing.length(version);
   if (!length) return length;
   return has_body(status, request_method) ? *length : BodyLength::none();
 }

@@ -68,10 +68,11 @@ struct RequestVerdict {
 /// section 6.3): none for HEAD, 1xx, 204, 304 and a 2xx to CONNECT, whatever the fields say. The
 /// fields are judged all the same. Content-Length with Transfer-Encoding, differing lengths,
 /// codings other than chunked, Transfer-Encoding on HTTP/1.0, bad names or values:
-/// kUpstreamBadMessage. The same length said twice is one.
+/// kUpstreamBadMessage. The same length said twice is one. `scanned`: HeadScanner has found no
+/// controls in the values.
 [[nodiscard]] Result<BodyLength> judge_response(int status, Method request_method, Version version,
-                                                const Fields& fields,
-                                                const HeadLimits& limits = {}) noexcept;
+                                                const Fields& fields, const HeadLimits& limits = {},
+                                                bool scanned = false) noexcept;
 
 /// The length that the framing fields of a response declare, for a HEAD or 304 answer the length
 /// that a GET would have had (kUntilClose: they say nothing). Errors as judge_response.

@@ -21,6 +21,11 @@ std::string_view protocol(http::Version version) noexcept {
   return {};
 }
 
+std::uint64_t whole_us(Duration d) noexcept {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(d).count());
+}
+
 class AccessLog final : public Middleware {
  public:
   explicit AccessLog(log::Logger& log) noexcept : log_(log) {}
@@ -31,8 +36,7 @@ class AccessLog final : public Middleware {
     // A few milliseconds old at most, for a quarter of the price.
     ::clock_gettime(CLOCK_REALTIME_COARSE, &record.time);
     const auto took = std::chrono::steady_clock::now() - exchange.began();
-    record.duration_us = static_cast<std::uint64_t>(
-        std::chrono::duration_cast<std::chrono::microseconds>(took).count());
+    record.duration_us = whole_us(took);
     record.method = request.method_text;
     record.path = request.method == http::Method::kConnect ? request.authority : request.path;
     record.query = request.query;
@@ -52,8 +56,10 @@ class AccessLog final : public Middleware {
     record.upstream_status = exchange.upstream.status;
     record.attempts = exchange.upstream.attempts;
     record.reused = exchange.upstream.reused;
-    record.wasted_us = static_cast<std::uint64_t>(
-        std::chrono::duration_cast<std::chrono::microseconds>(exchange.upstream.wasted).count());
+    for (std::size_t i = 0; i < kPhaseNames.size(); ++i)
+      record.phases[i] = {kPhaseNames[i],
+                          whole_us(exchange.upstream.timings.of(static_cast<Phase>(i)))};
+    record.wasted_us = whole_us(exchange.upstream.wasted);
     log_.access(record);
   }
 

@@ -18,6 +18,7 @@ namespace millrace::process {
 /// An instance that gets requests.
 struct Served {
   std::string name;  ///< "ml/0#3": process, slot, generation
+  std::string seat;  ///< "ml/0": what it has in common with who was there before it
   Endpoint endpoint;
   std::shared_ptr<TargetUse> use;
 };

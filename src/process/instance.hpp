@@ -18,6 +18,7 @@ struct RunningInstance {
   InstanceId id = 0;
   unsigned index = 0;
   std::uint64_t version = 0;
+  std::string seat;    ///< "ml/0"
   std::string target;  ///< "ml/0#3"
   Child child;
   /// Where it may listen, the likeliest first; once it is ready, the one where it does.
@@ -42,6 +43,12 @@ struct RunningInstance {
   TimePoint motion_at;
   std::uint64_t timed_out = 0;
   bool being_probed = false;
+  // Whether it still listens.
+  std::uint64_t heard = UINT64_MAX;  ///< TargetUse::Sums::motion when last looked at
+  std::uint64_t refused = 0;
+  TimePoint next_knock;
+  unsigned refusals = 0;  ///< in a row
+  bool being_knocked_at = false;
 };
 
 }  // namespace millrace::process

@@ -20,8 +20,8 @@ std::string_view name_of(Phase phase) noexcept {
 }
 
 std::string_view name_of(Cause cause) noexcept {
-  static constexpr std::array<std::string_view, 9> kNames{
-      "", "rollout", "requests", "age", "rss", "not_ready", "hung", "surplus", "stop"};
+  static constexpr std::array<std::string_view, 10> kNames{
+      "", "rollout", "requests", "age", "rss", "not_ready", "hung", "deaf", "surplus", "stop"};
   return kNames[static_cast<std::size_t>(cause)];
 }
 
@@ -174,6 +174,13 @@ void Lifecycle::replaced_at_once(TimePoint now) {
       {next_start_, now + jittered(kBackoffBase, kBackoffJitter), room + std::chrono::minutes(1)});
 }
 
+void Lifecycle::lost(const Instance& i, TimePoint now) {
+  if (i.proven)
+    replaced_at_once(now);
+  else
+    fail(i, now);
+}
+
 void Lifecycle::exited(InstanceId id, TimePoint now) {
   const Instance* found = find(id);
   if (found == nullptr) return;
@@ -183,8 +190,7 @@ void Lifecycle::exited(InstanceId id, TimePoint now) {
     fail_start(gone, now);
   } else if (gone.phase == Phase::kServing) {
     act(Kind::kWithdraw, gone);
-    if (!stopping_ && gone.proven) replaced_at_once(now);
-    if (!stopping_ && !gone.proven) fail(gone, now);
+    if (!stopping_) lost(gone, now);
   }
   advance(now);
 }
@@ -211,6 +217,14 @@ void Lifecycle::hung(InstanceId id, TimePoint now) {
   i->deadline = now + kAbortGrace;
   act(Kind::kAbort, *i);
   if (!stopping_) replaced_at_once(now);
+  advance(now);
+}
+
+void Lifecycle::deaf(InstanceId id, TimePoint now) {
+  Instance* i = get(id);
+  if (i == nullptr || i->phase != Phase::kServing) return;
+  begin_draining(*i, Cause::kDeaf, now);
+  if (!stopping_) lost(*i, now);
   advance(now);
 }
 

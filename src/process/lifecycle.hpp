@@ -15,7 +15,8 @@
 //     When a rollout's instance does not get ready, the rollout ends there and the old ones stay.
 //     Recycling is tried again, after the pause that any failure costs.
 //   - Stopping: SIGTERM, after `stop_timeout` SIGKILL. A hung one: SIGABRT, so that Python tells
-//     where it stood, then SIGKILL.
+//     where it stood, then SIGKILL. One whose socket is closed is withdrawn, drained and stopped,
+//     and another is started in its place.
 //
 // Thread rule: one thread. Time never goes backwards.
 #pragma once
@@ -66,6 +67,7 @@ enum class Cause : std::uint8_t {
   kRss,
   kNotReady,
   kHung,
+  kDeaf,  ///< it listens no longer
   kSurplus,
   kStop,
 };
@@ -129,6 +131,8 @@ class Lifecycle {
   void drained(InstanceId id, TimePoint now);
   void recycle(InstanceId id, Cause cause, TimePoint now);
   void hung(InstanceId id, TimePoint now);
+  /// Nobody listens at it any more: what it has begun it may finish.
+  void deaf(InstanceId id, TimePoint now);
   /// Replaces every instance; `version` is told with the starts and kept if all goes well.
   void roll_out(std::uint64_t version, Policy policy, TimePoint now);
   /// Ends every instance; `drain`: lets them finish first.
@@ -165,6 +169,8 @@ class Lifecycle {
   void fail_start(const Instance& instance, TimePoint now);
   void end_rollout(const Instance& instance);
   void replaced_at_once(TimePoint now);
+  /// One that served does no longer, and nobody wanted that.
+  void lost(const Instance& instance, TimePoint now);
   void pass_deadlines(TimePoint now);
   void fill_slots(TimePoint now);
   void replace_outdated(TimePoint now);

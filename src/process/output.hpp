@@ -3,7 +3,7 @@
 // Thread rule: one thread.
 #pragma once
 
-#include "base/access_log.hpp"
+#include "base/log.hpp"
 #include "runtime/descriptor.hpp"
 
 #include <deque>
@@ -18,7 +18,7 @@ namespace millrace::process {
 class LineCutter {
  public:
   /// What one event of the log shows.
-  static constexpr std::size_t kPieceMax = log::kTextShownMax;
+  static constexpr std::size_t kPieceMax = log::kLongTextShownMax;
   using Sink = std::function<void(std::string_view piece)>;
 
   void feed(std::string_view bytes, const Sink& sink);
@@ -34,9 +34,11 @@ class LineCutter {
 class LastLines {
  public:
   static constexpr std::size_t kLinesMax = 20;
+  /// Of each the beginning: the log has all of it, and these are kept for long.
+  static constexpr std::size_t kLineMax = log::kTextShownMax;
   void add(std::string_view line) {
     if (lines_.size() == kLinesMax) lines_.pop_front();
-    lines_.emplace_back(line);
+    lines_.emplace_back(line.substr(0, kLineMax));
   }
   [[nodiscard]] const std::deque<std::string>& lines() const noexcept { return lines_; }
 

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace millrace::process {
@@ -99,10 +100,25 @@ const config::Process& Service::definition(std::uint64_t version) const {
   return at != definitions_.end() ? at->second : definitions_.at(lifecycle_.version());
 }
 
+std::expected<SpawnSpec, std::string> Service::try_plan(const config::Process& definition) const {
+  auto plan = plan_launch(definition, {.name = name_, .socket = "/", .port = 1});
+  if (!plan) return std::unexpected("process." + name_ + ": " + plan.error());
+  return plan;
+}
+
+std::expected<void, std::string> Service::allows(const config::Process& next) const {
+  if (next == definitions_.rbegin()->second) return {};
+  const auto plan = try_plan(next);
+  if (!plan) return std::unexpected(plan.error());
+  if (plan->identity && ::geteuid() != 0 && plan->identity->uid != ::geteuid())
+    return std::unexpected("process." + name_ + ": only root may become user " + next.user);
+  return {};
+}
+
 std::expected<void, std::string> Service::prepare() {
   const config::Process& d = definition(lifecycle_.version());
-  const auto plan = plan_launch(d, {.name = name_, .socket = "/", .port = 1});
-  if (!plan) return std::unexpected("process." + name_ + ": " + plan.error());
+  const auto plan = try_plan(d);
+  if (!plan) return std::unexpected(plan.error());
   if (folder_.empty()) {
     std::string path =
         folder_of_sockets() + "/millrace-" + name_.substr(0, kNameInPathMax) + "-XXXXXX";
@@ -111,11 +127,20 @@ std::expected<void, std::string> Service::prepare() {
                              path + ": " + std::strerror(errno));
     folder_ = std::move(path);
   }
-  // The folder is 0700: its owner must be who makes the sockets.
-  if (plan->identity && ::chown(folder_.c_str(), plan->identity->uid, plan->identity->gid) != 0)
-    return std::unexpected("process." + name_ + ": cannot give " + folder_ + " to user " + d.user +
-                           ": " + std::strerror(errno));
+  if (const auto given = give_folder(*plan); !given)
+    return std::unexpected("process." + name_ + ": " + given.error());
   return {};
+}
+
+// It is 0700: its owner must be who makes the next socket. Sockets that are there stay as they are.
+std::expected<void, std::string> Service::give_folder(const SpawnSpec& plan) const {
+  const uid_t uid = plan.identity ? plan.identity->uid : ::geteuid();
+  const gid_t gid = plan.identity ? plan.identity->gid : ::getegid();
+  struct stat now{};
+  if (::stat(folder_.c_str(), &now) == 0 && now.st_uid == uid) return {};
+  if (::chown(folder_.c_str(), uid, gid) == 0) return {};
+  return std::unexpected("cannot give " + folder_ + " to user " + std::to_string(uid) + ": " +
+                         std::strerror(errno));
 }
 
 Task<void> Service::run() {
@@ -199,7 +224,8 @@ void Service::start_one(const Action& action) {
   made->index = action.index;
   made->version = action.version;
   made->started = made->motion_at = Clock::now();
-  made->target = name_ + "/" + std::to_string(action.index) + "#" + std::to_string(action.id);
+  made->seat = name_ + "/" + std::to_string(action.index);
+  made->target = made->seat + "#" + std::to_string(action.id);
   made->use = std::make_shared<TargetUse>(host_.io_threads());
   ++starts_;
   if (const auto launched = launch(*made); !launched) {
@@ -232,6 +258,7 @@ std::expected<void, std::string> Service::launch(RunningInstance& instance) {
   set_limits(instance);
   const auto plan = plan_launch(d, values);
   if (!plan) return std::unexpected(plan.error());
+  if (const auto given = give_folder(*plan); !given) return given;
   auto child = spawn(*plan);
   if (!child) return std::unexpected(child.error());
   instance.child = std::move(*child);
@@ -252,7 +279,7 @@ void Service::output(RunningInstance& instance, std::string_view stream, std::st
               {"index", instance.index},
               {"pid", instance.child.pid},
               {"stream", stream},
-              {"line", line}});
+              log::Field::long_text("line", line)});
 }
 
 Task<void> Service::attend(RunningInstance& instance) {
@@ -348,7 +375,8 @@ void Service::publish_if_changed() {
     const Lifecycle::Instance* state = lifecycle_.find(r->id);
     if (state == nullptr || state->phase != Phase::kServing || r->dead) continue;
     names.push_back(r->target);
-    set.targets.push_back({r->target, r->endpoints.front(), r->use});
+    set.targets.push_back(
+        {.name = r->target, .seat = r->seat, .endpoint = r->endpoints.front(), .use = r->use});
   }
   const bool open = lifecycle_.circuit_open() && names.empty();
   const TimePoint retry = open ? lifecycle_.next_start() : TimePoint{};

@@ -35,6 +35,8 @@ class Service {
 
   /// Could it be started as things are? Makes the folder of its sockets. Error: a sentence.
   [[nodiscard]] std::expected<void, std::string> prepare();
+  /// Could its next definition be started, if it is another one? Error: a sentence.
+  [[nodiscard]] std::expected<void, std::string> allows(const config::Process& next) const;
   /// Supervises until it was stopped and every instance has ended.
   [[nodiscard]] Task<void> run();
 
@@ -58,10 +60,13 @@ class Service {
   [[nodiscard]] double random() { return std::uniform_real_distribution<double>()(random_); }
 
   // service.cpp
+  [[nodiscard]] std::expected<SpawnSpec, std::string> try_plan(
+      const config::Process& definition) const;
   void act();
   void carry_out(const Action& action);
   void start_one(const Action& action);
   [[nodiscard]] std::expected<void, std::string> launch(RunningInstance& instance);
+  [[nodiscard]] std::expected<void, std::string> give_folder(const SpawnSpec& plan) const;
   void set_limits(RunningInstance& instance);
   void terminate(RunningInstance& instance);
   void publish_if_changed();
@@ -79,9 +84,12 @@ class Service {
   void look_after(TimePoint now);
   void look_after(RunningInstance& instance, TimePoint now);
   void look_for_hang(RunningInstance& instance, TimePoint now);
+  void look_for_deafness(RunningInstance& instance, TimePoint now);
   void look_at_drained(TimePoint now);
   void look_at_files();
   [[nodiscard]] Task<void> judge_hang(InstanceId id);
+  [[nodiscard]] Task<void> knock(InstanceId id);
+  void give_up_deaf(const RunningInstance& instance, const Error& refusal);
   void give_hint(RunningInstance& instance);
 
   // service_report.cpp

@@ -1,10 +1,11 @@
-// What has to be looked at now and then: memory, requests, hanging, files.
+// What has to be looked at now and then: memory, requests, hanging, closed sockets, files.
 #include "base/log.hpp"
 #include "process/launch.hpp"
 #include "process/service.hpp"
 #include "process/tree.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 namespace millrace::process {
@@ -15,6 +16,17 @@ using namespace std::chrono_literals;
 constexpr Duration kLookEvery = 1s;
 constexpr Duration kHangProbe = 10s;
 constexpr Duration kHintAfter = 10s;
+// Of an instance of which nothing is heard; at once where requests fail.
+constexpr Duration kKnockEvery = 10s;
+constexpr Duration kKnockMax = 1s;
+// One look (kLookEvery) apart: who opens its socket anew has that long for it.
+constexpr unsigned kRefusalsMax = 3;
+
+/// Nobody is there. Other failures may be those of this machine: it may have no port left.
+bool says_nobody_listens(const Error& error) {
+  return error.is(Errc::kConnectRefused) &&
+         (error.os_error == ECONNREFUSED || error.os_error == ENOENT);
+}
 
 }  // namespace
 
@@ -36,6 +48,7 @@ void Service::look_after(RunningInstance& instance, TimePoint now) {
   if (instance.rss_bytes >= instance.rss_bytes_max)
     lifecycle_.recycle(instance.id, Cause::kRss, now);
   look_for_hang(instance, now);
+  look_for_deafness(instance, now);
 }
 
 void Service::look_for_hang(RunningInstance& instance, TimePoint now) {
@@ -89,6 +102,54 @@ Task<void> Service::judge_hang(InstanceId id) {
   alert("hung", "does not answer any more; requests at it: " + (shown.empty() ? "none" : shown),
         still->index, still->child.pid);
   lifecycle_.hung(id, Clock::now());
+  poke_.set();
+}
+
+// A connection that is closed at once, and no request: it costs next to nothing and says enough.
+void Service::look_for_deafness(RunningInstance& instance, TimePoint now) {
+  if (instance.being_knocked_at || instance.dead) return;
+  const TargetUse::Sums use = instance.use->sums();
+  if (use.motion != std::exchange(instance.heard, use.motion))
+    instance.next_knock = now + kKnockEvery;
+  // One that is busy need not take another connection, of which it may have room for few.
+  const bool quiet = use.waiting == 0 && now >= instance.next_knock;
+  const bool refusing = use.refused != std::exchange(instance.refused, use.refused);
+  if (!refusing && instance.refusals == 0 && !quiet) return;
+  instance.being_knocked_at = true;
+  tasks_.spawn(knock(instance.id));
+}
+
+// As above: it may end meanwhile.
+Task<void> Service::knock(InstanceId id) {
+  RunningInstance* instance = find(id);
+  if (instance == nullptr) co_return;
+  const Endpoint endpoint = instance->endpoints.front();
+  Result<void> listens;
+  {
+    DeadlineScope limit(Errc::kDeadline, kKnockMax);
+    listens = co_await in_scope(limit.scope(), probe_socket(endpoint));
+  }
+  instance = find(id);
+  if (instance == nullptr || instance->dead) co_return;
+  instance->being_knocked_at = false;
+  instance->next_knock = Clock::now() + kKnockEvery;
+  const bool refused = !listens && says_nobody_listens(listens.error());
+  instance->refusals = refused ? instance->refusals + 1 : 0;
+  if (instance->refusals >= kRefusalsMax) give_up_deaf(*instance, listens.error());
+}
+
+void Service::give_up_deaf(const RunningInstance& instance, const Error& refusal) {
+  const Lifecycle::Instance* state = lifecycle_.find(instance.id);
+  if (state == nullptr || state->phase != Phase::kServing) return;
+  log::event(LogLevel::kError, "process_deaf",
+             {{"process", name_},
+              {"index", instance.index},
+              {"pid", instance.child.pid},
+              {"address", instance.endpoints.front().text()},
+              {"error", refusal.describe()}});
+  last_error_ = "instance " + std::to_string(instance.index) + " listens no longer";
+  alert("deaf", "listens no longer, and lives", instance.index, instance.child.pid);
+  lifecycle_.deaf(instance.id, Clock::now());
   poke_.set();
 }
 

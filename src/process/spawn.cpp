@@ -1,11 +1,11 @@
 #include "process/spawn.hpp"
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <memory>
+#include <utility>
 
 #include <fcntl.h>
 #include <grp.h>
@@ -163,16 +163,13 @@ struct Pipe {
   }
 };
 
+// Soft and hard ones: what a child may raise again is no limit.
 void set_limits(const SpawnSpec& spec, ChildPlan& plan) {
   plan.limit_memory = spec.memory_bytes.has_value();
   if (plan.limit_memory)
     plan.memory = {.rlim_cur = *spec.memory_bytes, .rlim_max = *spec.memory_bytes};
   plan.limit_files = spec.files != 0;
-  if (!plan.limit_files) return;
-  rlimit now{};
-  ::getrlimit(RLIMIT_NOFILE, &now);
-  plan.files = {.rlim_cur = spec.files, .rlim_max = std::max<rlim_t>(spec.files, now.rlim_max)};
-  if (::geteuid() != 0) plan.files.rlim_max = now.rlim_max;
+  if (plan.limit_files) plan.files = {.rlim_cur = spec.files, .rlim_max = spec.files};
 }
 
 }  // namespace

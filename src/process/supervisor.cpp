@@ -71,15 +71,20 @@ void Supervisor::begin(std::unique_ptr<Service> service) {
   if (running_) tasks_.spawn(run_one(*services_.back()));
 }
 
+std::expected<void, std::string> Supervisor::stage_new(const std::string& name,
+                                                       const config::Process& definition) {
+  added_.push_back(std::make_unique<Service>(name, definition, host_));
+  return added_.back()->prepare();
+}
+
 std::expected<void, std::string> Supervisor::stage(const Definitions& definitions) {
   unstage();
   for (const auto& [name, definition] : definitions) {
-    if (find(name) != nullptr) continue;
-    auto& service = added_.emplace_back(std::make_unique<Service>(name, definition, host_));
-    if (auto prepared = service->prepare(); !prepared) {
-      unstage();
-      return prepared;
-    }
+    const Service* const known = find(name);
+    auto able = known != nullptr ? known->allows(definition) : stage_new(name, definition);
+    if (able) continue;
+    unstage();
+    return able;
   }
   return {};
 }

@@ -31,7 +31,8 @@ class Supervisor {
   /// Rolls one; false: there is none of that name.
   bool restart(std::string_view name);
   void restart_all(std::string_view why);
-  /// Another configuration is coming: what is new in it gets ready. Error: a sentence.
+  /// Another configuration is coming: what is new in it gets ready, and what has changed must be
+  /// something that can be started. Error: a sentence.
   [[nodiscard]] std::expected<void, std::string> stage(const Definitions& definitions);
   /// It is not wanted.
   void unstage() noexcept { added_.clear(); }
@@ -52,6 +53,8 @@ class Supervisor {
   [[nodiscard]] Service* find(std::string_view name) noexcept;
   [[nodiscard]] Task<void> run_one(Service& service);
   [[nodiscard]] Task<void> reap_others();
+  [[nodiscard]] std::expected<void, std::string> stage_new(const std::string& name,
+                                                           const config::Process& definition);
   void begin(std::unique_ptr<Service> service);
 
   Host& host_;

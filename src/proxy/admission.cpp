@@ -1,10 +1,14 @@
 #include "proxy/admission.hpp"
 
+#include <algorithm>
+
 namespace millrace::proxy {
 
-Task<Result<Admission::Permit>> Admission::enter() {
-  DeadlineScope limit(Errc::kQueueTimeout, patience());
-  Result<Permit> permit = co_await in_scope(limit.scope(), take_turn());
+Task<Result<Admission::Permit>> Admission::enter(Wait wait) {
+  const Duration left =
+      wait.until == TimePoint::max() ? Duration::max() : wait.until - Clock::now();
+  DeadlineScope limit(Errc::kQueueTimeout, std::clamp(left, Duration::zero(), patience()));
+  Result<Permit> permit = co_await in_scope(limit.scope(), take_turn(wait.again));
   if (!permit && limit.passed()) {
     const std::lock_guard lock(mutex_);
     ++timed_out_;
@@ -12,8 +16,8 @@ Task<Result<Admission::Permit>> Admission::enter() {
   co_return permit;
 }
 
-Task<Result<Admission::Permit>> Admission::take_turn() {
-  co_return co_await Turn(*this);
+Task<Result<Admission::Permit>> Admission::take_turn(bool again) {
+  co_return co_await Turn(*this, again);
 }
 
 Duration Admission::patience() noexcept {
@@ -41,17 +45,20 @@ Admission::Entry Admission::queue_up(Turn& turn) noexcept {
       }
       word_.fetch_sub(1);  // nobody waits who could have missed it
     }
-    if (waiting_ >= waiting_max_) {
+    if (waiting_ >= waiting_max_ && !turn.again_) {
       ++refused_;
       return Entry::kFull;
     }
     if (queue_.empty()) {
-      overload_.filled(turn.since_);
+      if (limit_ != 0) overload_.filled(turn.since_);
       word_.fetch_or(kWaiters);
     }
-    queue_.push_back(turn);
+    if (turn.again_)
+      queue_.push_front(turn);
+    else
+      queue_.push_back(turn);
     ++waiting_;
-    ++queued_;
+    queued_ += turn.again_ ? 0 : 1;
     // Somebody may have left before the bit was there to be seen.
     grant(turn.since_, granted);
     if (turn.entered_) {
@@ -83,14 +90,19 @@ void Admission::look_after_waiters() noexcept {
 
 void Admission::grant(TimePoint now, Queue& granted) noexcept {
   while (!queue_.empty() && (word_ & ~kWaiters) < limit_) {
-    Turn& next = overload_.is_on(now) ? queue_.back() : queue_.front();
-    next.unlink();
+    Turn& turn = next(now);
+    turn.unlink();
     --waiting_;
     word_.fetch_add(1);
-    next.entered_ = true;
-    granted.push_back(next);
+    turn.entered_ = true;
+    granted.push_back(turn);
   }
   note_emptied();
+}
+
+Admission::Turn& Admission::next(TimePoint now) noexcept {
+  const bool newest = overload_.is_on(now) && !queue_.front().again_;
+  return newest ? queue_.back() : queue_.front();
 }
 
 void Admission::note_emptied() noexcept {
@@ -110,8 +122,21 @@ void Admission::wake(Queue& granted) noexcept {
   }
 }
 
+void Admission::configure(const Options& options) noexcept {
+  const std::lock_guard lock(mutex_);
+  waiting_max_ = options.waiting_max;
+  overload_.configure(options.overload);
+}
+
 void Admission::set_limit(std::uint32_t limit) noexcept {
-  limit_ = limit;
+  {
+    const std::lock_guard lock(mutex_);
+    const bool was_closed = limit_.exchange(limit) == 0;
+    if (limit == 0)
+      overload_.emptied();
+    else if (was_closed && !queue_.empty())
+      overload_.filled(Clock::now());
+  }
   look_after_waiters();
 }
 

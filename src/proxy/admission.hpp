@@ -68,13 +68,23 @@ class Admission {
     leave();
     return {};
   }
+  struct Wait {
+    /// It was in before, and has waited for something else meanwhile: it comes before those who
+    /// have not been in, even where the queue is full.
+    bool again = false;
+    /// kQueueTimeout, if that is sooner than what the options say.
+    TimePoint until = TimePoint::max();
+  };
   /// Waits for its turn. Errors: kQueueFull, kQueueTimeout, the scope's.
-  [[nodiscard]] Task<Result<Permit>> enter();
+  [[nodiscard]] Task<Result<Permit>> enter(Wait wait);
+  [[nodiscard]] Task<Result<Permit>> enter() { return enter({}); }
   /// The next one to come would be told kQueueFull.
   [[nodiscard]] bool is_full() noexcept;
 
+  /// From now on `options`, but for the limit.
+  void configure(const Options& options) noexcept;
   /// From now on so many at once; those that are in stay. 0: everybody waits, as while no target is
-  /// there yet.
+  /// there yet; that is no overload.
   void set_limit(std::uint32_t limit) noexcept;
   /// The limit is 0.
   [[nodiscard]] bool is_closed() const noexcept {
@@ -100,7 +110,7 @@ class Admission {
   /// whoever gave it that, and gives the place back.
   class Turn final : public Cancellable, public ReadyEntry, public QueueHook {
    public:
-    explicit Turn(Admission& admission) noexcept : admission_(admission) {}
+    Turn(Admission& admission, bool again) noexcept : admission_(admission), again_(again) {}
     Turn(const Turn&) = delete;
     Turn& operator=(const Turn&) = delete;
 
@@ -139,6 +149,7 @@ class Admission {
     IoThread& home_ = IoThread::current();
     const TimePoint since_ = Clock::now();
     Scope* scope_ = nullptr;
+    const bool again_;
     bool entered_ = false;  // written with the lock held
     bool full_ = false;
   };
@@ -150,18 +161,19 @@ class Admission {
     if ((word_.fetch_sub(1) & kWaiters) != 0) look_after_waiters();
   }
   void look_after_waiters() noexcept;
-  [[nodiscard]] Task<Result<Permit>> take_turn();
+  [[nodiscard]] Task<Result<Permit>> take_turn(bool again);
   [[nodiscard]] Entry queue_up(Turn& turn) noexcept;
   /// True: it was still waiting.
   [[nodiscard]] bool withdraw(Turn& turn) noexcept;
   [[nodiscard]] Duration patience() noexcept;
 
   // With the lock held.
+  [[nodiscard]] Turn& next(TimePoint now) noexcept;
   void grant(TimePoint now, Queue& granted) noexcept;
   void note_emptied() noexcept;
   static void wake(Queue& granted) noexcept;
 
-  const std::size_t waiting_max_;
+  std::size_t waiting_max_;
   alignas(64) std::atomic<std::uint64_t> word_ = 0;  // all threads write here
   alignas(64) std::atomic<std::uint64_t> limit_;
   std::mutex mutex_;

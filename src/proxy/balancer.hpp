@@ -23,20 +23,28 @@ struct Candidate {
   const TargetState* state = nullptr;
   /// > 0. In hundredths where it starts slowly: compare only those of one set.
   std::uint64_t weight = 1;
+  /// Whose keys it has (TargetSpec::seat); empty: those of its name. Outlives the set.
+  std::string_view seat = {};
 };
 
 /// What a policy is told of a request.
 struct PickContext {
   /// TargetState::id of those that have just failed: taken only when there is no other.
   std::span<const std::uint64_t> avoid = {};
+  /// Likewise of those that have no place free now. Of another group none is taken for that.
+  std::span<const std::uint64_t> busy = {};
   /// Of what requests that belong together share (proxy/request_key.hpp); nullopt: nothing.
   std::optional<std::uint64_t> key = std::nullopt;
   /// The value of the sticky cookie; empty: none.
   std::string_view sticky = {};
 
   [[nodiscard]] bool avoids(const TargetState& target) const noexcept {
+    return has_failed(target) || std::ranges::find(busy, target.id()) != busy.end();
+  }
+  [[nodiscard]] bool has_failed(const TargetState& target) const noexcept {
     return std::ranges::find(avoid, target.id()) != avoid.end();
   }
+  [[nodiscard]] bool avoids_nobody() const noexcept { return avoid.empty() && busy.empty(); }
 };
 
 class Balancer {

@@ -80,6 +80,7 @@ void trace(Exchange& exchange, const Request& request, const http::Url& url) {
   exchange.upstream.target = url.authority();
   exchange.upstream.attempts = request.trace.attempts;
   exchange.upstream.reused = request.trace.reused;
+  exchange.upstream.timings = request.trace.timings;
 }
 
 // The client learns the code alone; what was wrong with a certificate is for the operator.
@@ -117,6 +118,7 @@ Task<Result<void>> Egress::pass(Exchange& exchange, http::Url& url) {
   // The client's jar knows one host for all origins behind the gateway.
   const AnswerChanges changes{.location = location, .drop_cookies = is_gateway(exchange.request)};
   const Result<void> passed = co_await pass_answer(exchange, request, *response, changes);
+  trace(exchange, request, url);
   co_await response->close();
   co_return passed;
 }

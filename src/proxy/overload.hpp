@@ -30,6 +30,8 @@ class Overload {
 
   explicit Overload(const Options& options) noexcept : options_(options) {}
 
+  /// For a queue as it is.
+  void configure(const Options& options) noexcept { options_ = options; }
   /// The queue is no longer empty.
   void filled(TimePoint now) noexcept { filled_at_ = now; }
   void emptied() noexcept { filled_at_ = TimePoint::max(); }
@@ -44,7 +46,7 @@ class Overload {
   }
 
  private:
-  const Options options_;
+  Options options_;
   TimePoint filled_at_ = TimePoint::max();
 };
 

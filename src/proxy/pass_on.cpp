@@ -1,5 +1,6 @@
 #include "proxy/pass_on.hpp"
 
+#include "client/server_timing.hpp"
 #include "http/ascii.hpp"
 #include "http/forward.hpp"
 #include "http/gate.hpp"
@@ -54,6 +55,9 @@ Task<Result<void>> pass_response(Exchange& exchange, const Request& request, Res
     head.body = length_for_client(response, request);
     http::forward_response(response.fields(), head.fields);
     if (!changes.location.empty()) head.fields.set(http::FieldId::kLocation, changes.location);
+    if (changes.timings != nullptr)
+      head.fields.add(http::FieldId::kServerTiming,
+                      client::server_timing(*changes.timings, head.fields.arena()));
     if (changes.drop_cookies) head.fields.remove(http::FieldId::kSetCookie);
     if (!changes.set_cookie.empty()) head.fields.add(http::FieldId::kSetCookie, changes.set_cookie);
     exchange.start(head);

@@ -32,6 +32,9 @@ struct AnswerChanges {
   bool drop_cookies = false;
   /// A Set-Cookie field of ours; empty: none.
   std::string_view set_cookie = {};
+  /// Told in a Server-Timing field of ours, beside the service's own; nullptr: not. Of a tunnel it
+  /// is not.
+  const Timings* timings = nullptr;
   /// Told of each piece of the body; nullptr: nobody is.
   TargetUse::Shard* use = nullptr;
 };

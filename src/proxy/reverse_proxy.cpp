@@ -59,20 +59,26 @@ Task<void> read_to_end(Response& response) {
 }  // namespace
 
 struct ReverseProxy::Pass {
-  Pass(Exchange& e, ReverseProxy& proxy, TimePoint end)
+  Pass(Exchange& e, ReverseProxy& proxy, const Limit& limit)
       : exchange(e),
-        deadline(end),
+        deadline(limit.at),
+        too_late(limit.errc),
+        place(proxy.limits_, request),
         interim(e),
         body(e),
         held(e, proxy.options_.buffer),
         sender(proxy.upstream_, proxy.limits_,
-               {.exchange = e, .per_try = proxy.options_.per_try, .deadline = end}) {}
+               {.exchange = e,
+                .per_try = proxy.options_.per_try,
+                .deadline = limit.at,
+                .place = place}) {}
 
   Exchange& exchange;
   const TimePoint deadline;
+  const Errc too_late;
   TimePoint began{};  // when it was let in; the epoch: it was not
-  Admission::Permit permit;
   Request request;
+  UpstreamPlace place;
   PassInterim interim;
   ExchangeBody body;
   BufferedBody held;
@@ -134,19 +140,6 @@ void ReverseProxy::fill_request(const Exchange& exchange, Request& request) cons
   if (!exchange.request_id.empty()) request.fields.set(FieldId::kXRequestId, exchange.request_id);
 }
 
-Task<Result<void>> ReverseProxy::enter(Pass& pass) {
-  const TimePoint began = Clock::now();
-  Result<Admission::Permit> permit = co_await limits_.admission.enter();
-  if (!permit) {
-    const bool no_target = permit.error().is(Errc::kQueueTimeout) && limits_.admission.is_closed();
-    co_return fail(no_target ? Errc::kNoTarget : permit.error());
-  }
-  pass.permit = std::move(*permit);
-  const auto waited = std::chrono::duration_cast<milliseconds>(Clock::now() - began).count();
-  pass.request.fields.set_copy(FieldId::kXQueueTime, std::to_string(waited));
-  co_return Result<void>{};
-}
-
 Task<Result<Response>> ReverseProxy::fetch_hedged(Pass& pass) {
   client::HedgedSender hedged(pass.sender, hedge_);
   co_return co_await client::fetch_with_retries(hedged, pass.request, retry_, pass.deadline);
@@ -158,11 +151,18 @@ Task<Result<Response>> ReverseProxy::fetch(Pass& pass) {
   return client::fetch_with_retries(pass.sender, pass.request, retry_, pass.deadline);
 }
 
+bool ReverseProxy::tells_timing(const PeerInfo& peer) const noexcept {
+  return options_.server_timing.value_or(peer.loopback || peer.trusted_proxy);
+}
+
 Task<Result<void>> ReverseProxy::answer(Pass& pass, Response& response) {
   pass.exchange.upstream.status = response.status();
   const std::string cookie = pass.sender.cookie();
   const Result<void> passed = co_await pass_answer(
-      pass.exchange, pass.request, response, {.set_cookie = cookie, .use = pass.sender.use()});
+      pass.exchange, pass.request, response,
+      {.set_cookie = cookie,
+       .timings = tells_timing(pass.exchange.peer) ? &pass.request.trace.timings : nullptr,
+       .use = pass.sender.use()});
   pass.sender.finished(passed);
   const bool finish = options_.client_gone == ClientGone::kFinish && !response.is_tunnel();
   if (finish && is_client_gone(passed)) co_await read_to_end(response);
@@ -181,14 +181,13 @@ Task<Result<void>> ReverseProxy::forward(Pass& pass) {
   } else if (!exchange.request.body.is_none()) {
     pass.request.body = &pass.body;
   }
-  pass.permit = limits_.admission.try_enter();
-  if (!pass.permit) {
+  if (!pass.place.try_take()) {
     // Of a process that has failed too often: there is no use in waiting.
     if (const auto expected = upstream_.state().expected(); expected > std::chrono::seconds(0)) {
       exchange.retry_after = *expected;
       co_return fail(Errc::kNoTarget);
     }
-    if (const auto entered = co_await enter(pass); !entered) co_return entered;
+    if (const auto taken = co_await pass.place.take(); !taken) co_return taken;
   }
   pass.began = IoThread::current().turn_time();
   if (options_.mirror != nullptr) mirror(pass);
@@ -205,7 +204,9 @@ Task<Result<void>> ReverseProxy::forward(Pass& pass) {
 }
 
 Task<Result<void>> ReverseProxy::forward_in_time(Pass& pass) {
-  DeadlineScope limit(Errc::kTotalTimeout, pass.deadline - Clock::now());
+  const Duration left = pass.deadline - Clock::now();
+  if (left <= Duration::zero()) co_return fail(pass.too_late);
+  DeadlineScope limit(pass.too_late, left);
   co_return co_await in_scope(limit.scope(), forward(pass));
 }
 
@@ -222,9 +223,12 @@ Task<Result<void>> ReverseProxy::finish(Pass& pass) {
   co_return outcome;
 }
 
-TimePoint ReverseProxy::deadline_of(const Exchange& exchange) const {
-  const Duration total = std::min(options_.total, deadline_of_client(exchange));
-  return total == Duration::max() ? TimePoint::max() : after(Clock::now(), total);
+ReverseProxy::Limit ReverseProxy::limit_of(const Exchange& exchange) const {
+  const Duration clients = deadline_of_client(exchange);
+  const Duration total = std::min(options_.total, clients);
+  if (total == Duration::max()) return {};
+  return {.at = after(Clock::now(), total),
+          .errc = clients < options_.total ? Errc::kRequestDeadline : Errc::kTotalTimeout};
 }
 
 /// What the upstream did for nobody.
@@ -239,10 +243,11 @@ void ReverseProxy::count_waste(Pass& pass) const {
 Task<Result<void>> ReverseProxy::handle(Exchange& exchange) {
   exchange.upstream.upstream = upstream_.options().name;
   if (exchange.request.method == http::Method::kConnect) co_return fail(Errc::kMethodUnknown);
-  Pass pass(exchange, *this, deadline_of(exchange));
+  Pass pass(exchange, *this, limit_of(exchange));
   const bool outlives =
       options_.client_gone == ClientGone::kFinish && exchange.request.upgrade.empty();
   const Result<void> outcome = outlives ? co_await finish(pass) : co_await run(pass);
+  exchange.upstream.timings = pass.request.trace.timings;
   if (is_client_gone(outcome)) count_waste(pass);
   co_return outcome;
 }

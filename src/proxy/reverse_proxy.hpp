@@ -54,6 +54,8 @@ class ReverseProxy final : public Handler {
     bool others_to_try = false;
     BufferOptions buffer;
     ClientGone client_gone = ClientGone::kCancel;
+    /// Server-Timing on answers; nullopt: for loopback and trusted peers.
+    std::optional<bool> server_timing;
     /// Of the route's path; nullopt: it goes on as it came.
     std::optional<config::Rewrite> rewrite;
     config::PathPattern pattern;
@@ -67,6 +69,11 @@ class ReverseProxy final : public Handler {
   [[nodiscard]] Task<Result<void>> handle(Exchange& exchange) override;
 
  private:
+  /// When it is too late for an exchange, and by whose measure.
+  struct Limit {
+    TimePoint at = TimePoint::max();
+    Errc errc = Errc::kTotalTimeout;
+  };
   /// One exchange's own.
   struct Pass;
 
@@ -74,11 +81,11 @@ class ReverseProxy final : public Handler {
   [[nodiscard]] Task<Result<void>> finish(Pass& pass);
   [[nodiscard]] Task<Result<void>> forward_in_time(Pass& pass);
   [[nodiscard]] Task<Result<void>> forward(Pass& pass);
-  [[nodiscard]] Task<Result<void>> enter(Pass& pass);
   [[nodiscard]] Task<Result<client::Response>> fetch(Pass& pass);
   [[nodiscard]] Task<Result<client::Response>> fetch_hedged(Pass& pass);
+  [[nodiscard]] bool tells_timing(const PeerInfo& peer) const noexcept;
   [[nodiscard]] Task<Result<void>> answer(Pass& pass, client::Response& response);
-  [[nodiscard]] TimePoint deadline_of(const Exchange& exchange) const;
+  [[nodiscard]] Limit limit_of(const Exchange& exchange) const;
   void count_waste(Pass& pass) const;
   void fill_request(const Exchange& exchange, client::Request& request) const;
   [[nodiscard]] std::string_view target_of(const http::RequestHead& head,

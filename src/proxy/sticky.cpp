@@ -8,11 +8,11 @@
 
 namespace millrace::proxy {
 
-std::string sticky_token(std::string_view secret, std::string_view target) {
+std::string sticky_token(std::string_view secret, std::string_view seat) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
   unsigned size = 0;
   HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()),
-       reinterpret_cast<const unsigned char*>(target.data()), target.size(), digest.data(), &size);
+       reinterpret_cast<const unsigned char*>(seat.data()), seat.size(), digest.data(), &size);
   static constexpr std::string_view kDigits = "0123456789abcdef";
   std::string out;
   for (unsigned i = 0; i < size / 2; ++i) {

@@ -1,7 +1,7 @@
 // Sticky sessions: a cookie of ours says which target a client has, without saying who that is.
 //
-// The value is a keyed hash of the target's name. Who has the secret gives the same values: several
-// servers, or one after a restart.
+// The value is a keyed hash of the name of the target's seat. Who has the secret gives the same
+// values: several servers, or one after a restart.
 //
 // Thread rule: any thread.
 #pragma once
@@ -21,7 +21,7 @@ struct StickyOptions {
 };
 
 /// 32 hexadecimal digits: half of an HMAC-SHA-256.
-[[nodiscard]] std::string sticky_token(std::string_view secret, std::string_view target);
+[[nodiscard]] std::string sticky_token(std::string_view secret, std::string_view seat);
 /// The Set-Cookie field. Scripts cannot read it; over https it never comes back by http.
 [[nodiscard]] std::string sticky_field(const StickyOptions& options, std::string_view token,
                                        bool https);

@@ -15,9 +15,18 @@ TimePoint now_in_turn() noexcept {
   return io != nullptr ? io->turn_time() : Clock::now();
 }
 
-bool is_timeout(Errc cause) noexcept {
-  return cause == Errc::kFirstByteTimeout || cause == Errc::kTotalTimeout ||
-         cause == Errc::kTryTimeout;
+TargetUse::Shard::How how_of(Errc cause) noexcept {
+  using enum TargetUse::Shard::How;
+  switch (cause) {
+    case Errc::kFirstByteTimeout:
+    case Errc::kTotalTimeout:
+    case Errc::kTryTimeout:
+      return kTimedOut;
+    case Errc::kConnectRefused:
+      return kRefused;
+    default:
+      return kAny;
+  }
 }
 
 }  // namespace
@@ -60,6 +69,15 @@ TargetLease& TargetLease::operator=(TargetLease&& other) noexcept {
   return *this;
 }
 
+void TargetLease::begins_now() noexcept {
+  began_ = now_in_turn();
+}
+
+void TargetLease::give_up_probe() noexcept {
+  if (std::exchange(probes_, false))
+    upstream_->breaker().report(Outcome::kNeither, true, now_in_turn());
+}
+
 void TargetLease::answered(int status) noexcept {
   answered_ = true;
   if (use_ != nullptr) use_->answer();
@@ -92,7 +110,7 @@ void TargetLease::finished(const Result<void>& outcome) noexcept {
 void TargetLease::release() noexcept {
   if (target_ == nullptr) return;
   // First: who sees that the request has ended may destroy what counts it.
-  if (use_ != nullptr) use_->end(answered_, is_timeout(cause_));
+  if (use_ != nullptr) use_->end(answered_, how_of(cause_));
   use_ = nullptr;
   upstream_->ended(*target_->state, outcome_, cause_, probes_);
   target_ = nullptr;

@@ -67,6 +67,10 @@ class TargetLease {
   /// What the sticky cookie says for it; empty: there is no such cookie.
   [[nodiscard]] const std::string& token() const noexcept { return target_->token; }
 
+  /// After a wait for a place: what it takes counts from here.
+  void begins_now() noexcept;
+  /// It waits and tells nothing soon: another request may probe for the breaker meanwhile.
+  void give_up_probe() noexcept;
   /// The head of the answer came.
   void answered(int status) noexcept;
   /// There was no answer.

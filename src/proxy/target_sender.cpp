@@ -9,6 +9,8 @@
 #include <chrono>
 #include <utility>
 
+#include <boost/container/small_vector.hpp>
+
 namespace millrace::proxy {
 namespace {
 
@@ -62,16 +64,34 @@ bool TargetSender::has_just_failed(const TargetLease& lease) const noexcept {
   return failed_ && last_ == lease.id();
 }
 
-// Balancers know nothing of the limits: asked often enough, most of them come by every target.
+TargetSender::Hold TargetSender::enter_at(TargetLease lease) {
+  Hold hold{.lease = std::move(lease)};
+  hold.limit = limits_.of_target(hold.lease.name());
+  hold.place = hold.limit->try_enter();
+  return hold;
+}
+
+Result<TargetSender::Hold> TargetSender::hold_of(Result<TargetLease> lease) {
+  if (!lease) return fail(lease.error());
+  return enter_at(std::move(*lease));
+}
+
+// Balancers know nothing of the limits: they are asked again without those that are full. When all
+// are, one is waited for as if that were not so.
 Result<TargetSender::Hold> TargetSender::pick_with_room() {
-  for (std::size_t tries = 1;; ++tries) {
-    Result<TargetLease> lease = pick();
-    if (!lease) return fail(lease.error());
-    Hold hold{.lease = std::move(*lease)};
-    hold.limit = limits_.of_target(hold.lease.name());
-    hold.place = hold.limit->try_enter();
-    if (hold.place || tries >= limits_.targets()) return hold;
+  Result<Hold> hold = hold_of(pick());
+  PickContext others = context();
+  if (!hold || hold->place || upstream_.is_bound(others)) return hold;
+  boost::container::small_vector<std::uint64_t, 16> busy;
+  while (busy.size() < limits_.targets()) {
+    busy.push_back(hold->lease.id());
+    others.busy = busy;
+    hold = fail(Errc::kNoTarget);  // one lease at a time: it may be the one that probes
+    hold = hold_of(upstream_.pick(others));
+    if (!hold || hold->place) return hold;
+    if (std::ranges::find(busy, hold->lease.id()) != busy.end()) return hold;
   }
+  return hold;
 }
 
 /// Without waiting, mostly. False: it has to be waited for.
@@ -106,17 +126,79 @@ Task<Result<TargetLease>> TargetSender::await_lease() {
 }
 
 Task<Result<void>> TargetSender::wait_for_hold(std::optional<Hold>& hold) {
+  const TimePoint began = Clock::now();
+  // While the other one of a request and its hedge may be at work, it needs the place.
+  const bool alone = under_way_ == 1;
   if (!hold) {
     Result<TargetLease> lease = co_await await_lease();
+    if (alone) options_.place.waited_since(began);
     if (!lease) co_return fail(lease.error());
     hold.emplace(std::move(*lease));
     if (!limits_.has_target_limits()) co_return Result<void>{};
-    hold->limit = limits_.of_target(hold->lease.name());
+    hold.emplace(enter_at(std::move(hold->lease)));
+    if (hold->place) co_return Result<void>{};
   }
-  Result<Admission::Permit> waited = co_await hold->limit->enter();
+  if (alone) options_.place.give_away();
+  const TimePoint full_at = Clock::now();
+  const Result<void> waited = co_await wait_for_room(hold);
+  if (alone) options_.place.waited_since(full_at);
+  co_return waited;
+}
+
+/// Looks every now and then whether the target that is waited for may still be used.
+class TargetSender::UseWatch final : Deadline {
+ public:
+  UseWatch(Upstream& upstream, const TargetLease& lease) noexcept
+      : upstream_(upstream), lease_(lease) {
+    IoThread::current().arm(*this, kInterval);
+  }
+  /// For the wait: cancelled when the target may not.
+  [[nodiscard]] Scope& scope() noexcept { return scope_; }
+  [[nodiscard]] bool lost() const noexcept { return lost_; }
+
+ private:
+  static constexpr Duration kInterval = std::chrono::milliseconds(200);
+
+  void expired() noexcept override {
+    if (upstream_.may_use(lease_)) return IoThread::current().arm(*this, kInterval);
+    lost_ = true;
+    scope_.cancel(Errc::kNoTarget);
+  }
+
+  Upstream& upstream_;
+  const TargetLease& lease_;
+  Scope scope_;
+  bool lost_ = false;
+};
+
+/// False: the target is lost.
+Task<Result<bool>> TargetSender::wait_at(Hold& hold) {
+  hold.lease.give_up_probe();
+  UseWatch watch(upstream_, hold.lease);
+  Result<Admission::Permit> waited =
+      co_await in_scope(watch.scope(), hold.limit->enter({.until = options_.place.until()}));
+  if (!waited && watch.lost()) co_return false;
   if (!waited) co_return fail(waited.error());
-  hold->place = std::move(*waited);
-  co_return Result<void>{};
+  hold.place = std::move(*waited);
+  hold.lease.begins_now();
+  co_return true;
+}
+
+Task<Result<void>> TargetSender::wait_for_room(std::optional<Hold>& hold) {
+  // Each is lost at most once while none comes back.
+  for (std::size_t moves = 0; moves <= limits_.targets(); ++moves) {
+    const Result<bool> held = co_await wait_at(*hold);
+    if (!held) co_return fail(held.error());
+    if (*held) co_return Result<void>{};
+    hold.reset();
+    Result<Hold> other = pick_with_room();
+    if (!other && is_expected() && other.error().is(Errc::kNoTarget))
+      other = hold_of(co_await await_lease());
+    if (!other) co_return fail(other.error());
+    hold.emplace(std::move(*other));
+    if (hold->place) co_return Result<void>{};
+  }
+  co_return fail(Errc::kQueueTimeout);
 }
 
 Task<Result<Response>> TargetSender::send_in_time(Request& request) {
@@ -151,44 +233,50 @@ void TargetSender::release(std::size_t slot) noexcept {
   holds_[slot].reset();
 }
 
-Task<Result<void>> TargetSender::take_hold(std::size_t slot) {
-  const Result<bool> held = hold_at_once(holds_[slot]);
-  if (!held) co_return fail(held.error());
-  if (*held) co_return Result<void>{};
-  co_return co_await wait_for_hold(holds_[slot]);
-}
-
+// Not a coroutine of its own: every frame counts here.
 Task<Result<Response>> TargetSender::send(Request& request) {
   if (under_way_ == 0) {
     for (std::size_t slot = 0; slot < kAtOnceMax; ++slot) release(slot);
     answered_ = nullptr;
   }
   // Not by whose hold is empty: the other try may still wait for its own.
-  const std::size_t slot = under_way_++;
-  Result<Response> response = co_await send_from(slot, request);
-  --under_way_;
-  failed_ = !response;
-  if (!response) release(slot);
-  co_return response;
+  return send_from(under_way_++, request);
 }
 
 Task<Result<Response>> TargetSender::send_from(std::size_t slot, Request& request) {
-  if (const auto held = co_await take_hold(slot); !held) co_return fail(held.error());
+  Result<bool> held = hold_at_once(holds_[slot]);
+  if (held && !*held)
+    if (const auto waited = co_await wait_for_hold(holds_[slot]); !waited)
+      held = fail(waited.error());
+  // Who first waited at a target has given its place in the upstream away.
+  if (held && !options_.place.held() && !options_.place.try_take())
+    if (const auto taken = co_await options_.place.take(); !taken) held = fail(taken.error());
+  if (!held) {
+    ended(slot, false);
+    co_return fail(held.error());
+  }
   Hold& hold = *holds_[slot];
   note(slot, request);
   aim(hold.lease, request);
-  Result<Response> response = options_.per_try == Duration::max()
-                                  ? co_await upstream_.client().fetch(request)
-                                  : co_await send_in_time(request);
+  Result<Response> response =
+      co_await (options_.per_try == Duration::max() ? upstream_.client().fetch(request)
+                                                    : send_in_time(request));
   if (response) {
     answered_ = &hold;
     hold.lease.answered(response->status());
-    co_return response;
+  } else {
+    hold.lease.failed(response.error());
+    if (is_given_up(response.error())) upstream_.gave_up(hold.lease, options_.exchange.request_id);
+    log_failure(upstream_.options(), request.trace, response.error());
   }
-  hold.lease.failed(response.error());
-  if (is_given_up(response.error())) upstream_.gave_up(hold.lease, options_.exchange.request_id);
-  log_failure(upstream_.options(), request.trace, response.error());
+  ended(slot, response.has_value());
   co_return response;
+}
+
+void TargetSender::ended(std::size_t slot, bool answered) noexcept {
+  --under_way_;
+  failed_ = !answered;
+  if (failed_) release(slot);
 }
 
 void TargetSender::finished(const Result<void>& outcome) noexcept {

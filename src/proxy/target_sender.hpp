@@ -1,6 +1,10 @@
 // One try at a request to an upstream: picks a target, never the one that was just tried while
 // there is another, waits for a place where targets have limits, and sends.
 //
+// Of targets with limits one is picked that has room, unless key or cookie say which one it must
+// be. Who waits at a target holds up nobody else: it has no place in the upstream meanwhile. When
+// its target may be used no longer, it picks another one.
+//
 // Ownership: of one exchange; outlives its responses. Keeps its lease of the target until it dies,
 // or until the next try begins when none is under way. Thread rule: one io thread.
 #pragma once
@@ -10,6 +14,7 @@
 #include "millrace/target_use.hpp"
 #include "proxy/upstream.hpp"
 #include "proxy/upstream_limits.hpp"
+#include "proxy/upstream_place.hpp"
 
 #include <array>
 #include <chrono>
@@ -29,6 +34,7 @@ class TargetSender final : public client::Sender {
     Duration per_try = Duration::max();
     /// When the whole exchange ends, if it does: told upstream in X-Request-Deadline.
     TimePoint deadline = TimePoint::max();
+    UpstreamPlace& place;
   };
 
   TargetSender(Upstream& upstream, UpstreamLimits& limits, const Options& options) noexcept
@@ -80,8 +86,12 @@ class TargetSender final : public client::Sender {
     TargetUse::Shard& use_;
   };
 
+  class UseWatch;
+
   [[nodiscard]] PickContext context() const;
   [[nodiscard]] Result<TargetLease> pick();
+  [[nodiscard]] Hold enter_at(TargetLease lease);
+  [[nodiscard]] Result<Hold> hold_of(Result<TargetLease> lease);
   [[nodiscard]] bool is_expected() const noexcept;
   [[nodiscard]] bool has_just_failed(const TargetLease& lease) const noexcept;
   void note(std::size_t slot, client::Request& request);
@@ -90,10 +100,12 @@ class TargetSender final : public client::Sender {
   /// one that is held.
   [[nodiscard]] Result<bool> hold_at_once(std::optional<Hold>& hold);
   [[nodiscard]] Task<Result<void>> wait_for_hold(std::optional<Hold>& hold);
+  [[nodiscard]] Task<Result<void>> wait_for_room(std::optional<Hold>& hold);
+  [[nodiscard]] Task<Result<bool>> wait_at(Hold& hold);
   [[nodiscard]] Task<Result<TargetLease>> await_lease();
-  [[nodiscard]] Task<Result<void>> take_hold(std::size_t slot);
   [[nodiscard]] Task<Result<client::Response>> send_from(std::size_t slot,
                                                          client::Request& request);
+  void ended(std::size_t slot, bool answered) noexcept;
   void release(std::size_t slot) noexcept;
   void aim(const TargetLease& target, client::Request& request);
   [[nodiscard]] Task<Result<client::Response>> send_in_time(client::Request& request);

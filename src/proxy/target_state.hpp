@@ -29,10 +29,17 @@ struct TargetSpec {
   unsigned priority = 0;  ///< the lowest group with enough healthy targets gets everything
   /// What the Host field says where it is the target's own; empty: from the origin.
   std::string authority = {};
+  /// What those that follow one another in its place have in common; empty: its name. What clients
+  /// are given to come back to (ring_hash, sticky cookies) follows from it.
+  std::string seat = {};
   /// Told of every request, where somebody wants to know.
   std::shared_ptr<TargetUse> use = nullptr;
   friend bool operator==(const TargetSpec&, const TargetSpec&) = default;
 };
+
+[[nodiscard]] inline const std::string& seat_of(const TargetSpec& spec) noexcept {
+  return spec.seat.empty() ? spec.name : spec.seat;
+}
 
 /// What a request says of its target's health.
 enum class Outcome : std::uint8_t { kNeither, kGood, kBad };
@@ -53,7 +60,7 @@ class TargetState {
   TargetState& operator=(const TargetState&) = delete;
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
-  /// Unlike that of any other target of the process, then and now.
+  /// Unlike that of any other target of the process, then and now; greater than that of any older.
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
   [[nodiscard]] std::uint8_t flags() const noexcept { return flags_.load(); }
   [[nodiscard]] bool healthy() const noexcept { return (flags() & (kUnhealthy | kEjected)) == 0; }

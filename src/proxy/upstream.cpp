@@ -39,7 +39,7 @@ std::expected<LocalTargetPtr, std::string> Upstream::local(const UpstreamState::
   made->state = entry.state;
   made->authority =
       entry.spec.authority.empty() ? authority_of(entry.spec.origin) : entry.spec.authority;
-  if (options_.sticky) made->token = sticky_token(options_.sticky->secret, entry.spec.name);
+  if (options_.sticky) made->token = sticky_token(options_.sticky->secret, seat_of(entry.spec));
   return made;
 }
 
@@ -69,7 +69,8 @@ void Upstream::choose_from(const UpstreamState::Targets& targets) {
   for (const std::size_t i : indices) {
     if (targets_[i] == nullptr) continue;
     const TargetState& state = *targets_[i]->state;
-    candidates_.push_back({&state, std::uint64_t{targets_[i]->spec.weight} * state.share()});
+    const TargetSpec& spec = targets_[i]->spec;
+    candidates_.push_back({&state, std::uint64_t{spec.weight} * state.share(), seat_of(spec)});
     chosen_.push_back(targets_[i]);
   }
   for (std::size_t i = 0; i < targets.size(); ++i) {
@@ -99,25 +100,50 @@ void Upstream::log_fault(const std::string& fault) const {
 std::size_t Upstream::choose_index(const PickContext& context) noexcept {
   if (chosen_.size() == 1) return 0;
   if (!context.sticky.empty())
-    for (std::size_t i = 0; i < chosen_.size(); ++i)
-      if (chosen_[i]->token == context.sticky && !context.avoids(*chosen_[i]->state)) return i;
+    if (const auto mine = choose_sticky(context)) return *mine;
   return balancer_->pick(context);
+}
+
+// Of two in one seat the newer one has its clients.
+std::optional<std::size_t> Upstream::choose_sticky(const PickContext& context) const noexcept {
+  std::optional<std::size_t> found;
+  for (std::size_t i = 0; i < chosen_.size(); ++i) {
+    const TargetState& state = *chosen_[i]->state;
+    if (chosen_[i]->token != context.sticky || context.avoids(state)) continue;
+    if (!found || state.id() > chosen_[*found]->state->id()) found = i;
+  }
+  return found;
 }
 
 const LocalTargetPtr& Upstream::choose(const PickContext& context) noexcept {
   const LocalTargetPtr& chosen = chosen_[choose_index(context)];
-  if (context.avoid.empty() || !context.avoids(*chosen->state)) return chosen;
+  if (!context.has_failed(*chosen->state)) return chosen;
   for (const LocalTargetPtr& other : standby_)
     if (!context.avoids(*other->state)) return other;
   return chosen;
+}
+
+void Upstream::look() {
+  if (seen_version_ == state_->version()) return;
+  if (const auto ready = refresh(); !ready) log_fault(ready.error());
+}
+
+bool Upstream::may_use(const TargetLease& lease) {
+  look();
+  const auto is_it = [&](const LocalTargetPtr& t) { return t->state->id() == lease.id(); };
+  return std::ranges::any_of(chosen_, is_it) || std::ranges::any_of(standby_, is_it);
+}
+
+bool Upstream::is_bound(const PickContext& context) const noexcept {
+  if (by_key_ && context.key) return true;
+  return !context.sticky.empty() && choose_sticky(context).has_value();
 }
 
 Result<TargetLease> Upstream::pick(const PickContext& context) {
   IoThread* const io = IoThread::current_or_null();
   const TimePoint now = io != nullptr ? io->turn_time() : Clock::now();
   for (;;) {
-    if (seen_version_ != state_->version())
-      if (const auto ready = refresh(); !ready) log_fault(ready.error());
+    look();
     if (chosen_.empty()) return fail(Errc::kNoTarget);
     const Breaker::Admission admission = state_->breaker().admit(now);
     if (admission == Breaker::Admission::kRefused) return fail(Errc::kCircuitOpen);

@@ -65,6 +65,10 @@ class Upstream {
   /// of a group that stands by. Errors:
   /// kNoTarget (none is available), kCircuitOpen.
   [[nodiscard]] Result<TargetLease> pick(const PickContext& context = {});
+  /// May it still be used for what has not begun?
+  [[nodiscard]] bool may_use(const TargetLease& lease);
+  /// Key or cookie say which target it is: it rather waits for that one than goes to another.
+  [[nodiscard]] bool is_bound(const PickContext& context) const noexcept;
   /// What pick() wants to know of a request. Refers to it.
   [[nodiscard]] PickContext context_for(const Exchange& exchange) const;
   /// The Set-Cookie field that the answer of `target` needs, so that its client comes back to it;
@@ -121,8 +125,11 @@ class Upstream {
   void limit(client::Origin& origin) const noexcept;
   void log_fault(const std::string& fault) const;
   void choose_from(const UpstreamState::Targets& targets);
+  /// Sees what was published since the last time.
+  void look();
   [[nodiscard]] const LocalTargetPtr& choose(const PickContext& context) noexcept;
   [[nodiscard]] std::size_t choose_index(const PickContext& context) noexcept;
+  [[nodiscard]] std::optional<std::size_t> choose_sticky(const PickContext& context) const noexcept;
 
   client::Client& client_;
   const Options options_;

@@ -37,19 +37,33 @@ struct UpstreamLimits {
   Admission admission;
   client::RetryBudget budget;
 
-  [[nodiscard]] const Options& options() const noexcept { return options_; }
-  [[nodiscard]] bool has_target_limits() const noexcept { return options_.per_target.has_value(); }
+  /// From now on `options`, but for the number of targets. What is under way and who waits counts
+  /// on.
+  void configure(const Options& options);
+  [[nodiscard]] bool has_target_limits() const noexcept {
+    return has_target_limits_.load(std::memory_order_relaxed);
+  }
   [[nodiscard]] std::size_t targets() const noexcept { return targets_; }
+  /// For all places that a request waits for together.
+  [[nodiscard]] Duration patience() const noexcept {
+    return patience_.load(std::memory_order_relaxed);
+  }
   /// So many from now on. Without any, requests wait in the queue until there is one.
   void set_targets(std::size_t count);
   /// That of the target of this name, which whoever has a place there keeps alive. Only with
   /// has_target_limits().
   [[nodiscard]] std::shared_ptr<Admission> of_target(std::string_view name);
+  /// Of the upstream; those who wait at targets are among those who wait.
+  [[nodiscard]] Admission::Status status();
 
  private:
-  const Options options_;
+  [[nodiscard]] Admission::Options each_target() const;
+
+  std::atomic<bool> has_target_limits_;
   std::atomic<std::size_t> targets_;
+  std::atomic<Duration> patience_;
   std::mutex mutex_;
+  Options options_;
   std::map<std::string, std::shared_ptr<Admission>, std::less<>> of_targets_;
 };
 

@@ -1,5 +1,7 @@
 #include "runtime/io_thread.hpp"
 
+#include "base/byte_buffer.hpp"
+
 #include <boost/asio/detail/concurrency_hint.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -76,7 +78,12 @@ void IoThread::tick() {
   reactor_->tick.async_wait([this](boost::system::error_code ec) {
     if (ec) return;
     const Turn turn(*this);
-    wheel_.advance(Clock::now());
+    const TimePoint now = Clock::now();
+    wheel_.advance(now);
+    if (now - trimmed_at_ >= block_pool::kTrimInterval) {
+      trimmed_at_ = now;
+      block_pool::trim();
+    }
     tick();
   });
 }

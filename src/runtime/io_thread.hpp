@@ -116,6 +116,7 @@ class IoThread {
   boost::intrusive::list<TurnHook, boost::intrusive::constant_time_size<false>> hooks_;
   TaskGroup tasks_;
   bool continuation_posted_ = false;
+  TimePoint trimmed_at_{};
   TimePoint turn_time_{};  // 0: nobody has asked yet
 };
 

@@ -69,6 +69,8 @@ class Semaphore {
     bool taken_ = false;
   };
 
+  /// Without waiting; an empty permit when there is none.
+  [[nodiscard]] Permit try_acquire() noexcept { return try_take() ? Permit(*this) : Permit(); }
   /// Result<Permit>; the error is the scope's.
   [[nodiscard]] Acquire acquire() noexcept { return Acquire(*this); }
   /// So many more at once from now on.

@@ -6,7 +6,8 @@
 // transfer does in unoptimised and sanitized builds.
 //
 // Ownership: the Task owns the frame. A Task that was never awaited is destroyed without having
-// run. A frame is never destroyed while it is suspended in the middle: cancel its scope and await
+// run. A Task<void> without a coroutine is one that has nothing to wait for. A frame is never
+// destroyed while it is suspended in the middle: cancel its scope and await
 // it. Errors: values (Result<T>); an exception that escapes the body is rethrown to the awaiter.
 // Rule for authors: a coroutine takes its state by value or by a reference whose owner awaits it;
 // never a capturing lambda that ends before the coroutine does.
@@ -18,6 +19,7 @@
 #include <coroutine>
 #include <exception>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 namespace millrace {
@@ -125,12 +127,18 @@ class [[nodiscard("a Task does nothing until it is awaited or spawned")]] Task {
   [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
   [[nodiscard]] bool done() const noexcept { return handle_.done(); }
   [[nodiscard]] Handle handle() const noexcept { return handle_; }
+  /// There is nothing to wait for: a Task<void> without a coroutine.
+  [[nodiscard]] bool ended() const noexcept { return std::is_void_v<T> && !handle_; }
   /// The result of a finished task; rethrows.
-  T take() { return handle_.promise().take(); }
+  T take() {
+    if constexpr (std::is_void_v<T>)
+      if (ended()) return;
+    return handle_.promise().take();
+  }
 
   struct Awaiter {
     Handle child;
-    bool await_ready() const noexcept { return false; }
+    bool await_ready() const noexcept { return std::is_void_v<T> && !child; }
     template <class P>
     void await_suspend(std::coroutine_handle<P> parent) const noexcept {
       auto& promise = child.promise();
@@ -138,7 +146,11 @@ class [[nodiscard("a Task does nothing until it is awaited or spawned")]] Task {
       promise.scope = parent.promise().scope;
       detail::t_next = child;
     }
-    T await_resume() const { return child.promise().take(); }
+    T await_resume() const {
+      if constexpr (std::is_void_v<T>)
+        if (!child) return;
+      return child.promise().take();
+    }
   };
   Awaiter operator co_await() const&& noexcept { return {handle_}; }
 
@@ -163,7 +175,7 @@ struct InScope final : Cancellable {
   Scope* outer = nullptr;
 
   InScope(Scope& s, Task<T> t) noexcept : inner(s), child(std::move(t)) {}
-  bool await_ready() const noexcept { return false; }
+  bool await_ready() const noexcept { return child.ended(); }
   template <class P>
   void await_suspend(std::coroutine_handle<P> parent) noexcept {
     outer = parent.promise().scope;
@@ -191,7 +203,7 @@ struct Shielded {
   Scope& inner;
   Task<T> child;
 
-  bool await_ready() const noexcept { return false; }
+  bool await_ready() const noexcept { return child.ended(); }
   void await_suspend(std::coroutine_handle<> parent) noexcept {
     auto& promise = child.handle().promise();
     promise.continuation = parent;

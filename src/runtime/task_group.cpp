@@ -3,6 +3,7 @@
 namespace millrace {
 
 void TaskGroup::spawn(Task<void> task) {
+  if (task.ended()) return;
   auto* child = new Child(*this, std::move(task));
   auto& promise = child->task.handle().promise();
   promise.completion = child;

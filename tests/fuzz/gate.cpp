@@ -10,7 +10,6 @@
 #include "fuzz/pieces.hpp"
 #include "h1/head_parser.hpp"
 #include "h1/head_writer.hpp"
-#include "h1/request_head.hpp"
 #include "http/ascii.hpp"
 #include "http/forward.hpp"
 #include "http/head_scan.hpp"

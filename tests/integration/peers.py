@@ -2,6 +2,7 @@
 
 import contextlib
 import pathlib
+import select
 import shutil
 import socket
 import tempfile
@@ -99,13 +100,20 @@ class Connection:
         self.socket.sendall(data)
 
     def wait_for_close(self, timeout_s=harness.DEADLINE_S):
-        """Whether the other side closed within the time."""
+        """Whether the other side closed within the time, or reset the connection."""
         self.socket.settimeout(timeout_s)
         with contextlib.suppress(OSError):
-            while self.socket.recv(65536):
-                pass
+            with contextlib.suppress(ConnectionResetError):
+                while self.socket.recv(65536):
+                    pass
             return True
         return False
+
+    def wait_for_reset(self, timeout_s=harness.DEADLINE_S):
+        """The same without reading: what was sent stays in front of an end, but not of a reset."""
+        poll = select.poll()
+        poll.register(self.socket, 0)
+        return bool(poll.poll(timeout_s * 1000))
 
     def reset(self):
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")

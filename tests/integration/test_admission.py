@@ -10,10 +10,20 @@ import peers
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
+def to_toml(targets):
+    """A list of URLs, or of tables."""
+    def one(target):
+        if isinstance(target, str):
+            return json.dumps(target)
+        return "{ " + ", ".join(f"{k} = {json.dumps(v)}" for k, v in target.items()) + " }"
+
+    return f"[{', '.join(map(one, targets))}]"
+
+
 def config(targets, threads=2, **keys):
     lines = [f"{key} = {value}" for key, value in keys.items()]
     return "\n".join(["[server]", 'listen = ["127.0.0.1:0"]', f"threads = {threads}",
-                      "[upstream.backend]", f"targets = {json.dumps(targets)}", *lines,
+                      "[upstream.backend]", f"targets = {to_toml(targets)}", *lines,
                       "[[route]]", 'match = { path = "/*" }', 'upstream = "backend"', ""])
 
 
@@ -116,6 +126,114 @@ class Limits(AdmissionTest):
         release.set()
         for client in clients:
             self.assertEqual(client.receive_response().status, 200)
+
+
+class BusyTargets(AdmissionTest):
+    """Who waits for a place at one target occupies nothing at the others."""
+
+    def start_two(self, targets=None, **keys):
+        """Backends with one place each. What asks for /held waits for self.release."""
+        self.release = threading.Event()
+        self.addCleanup(self.release.set)
+
+        def answer(request):
+            if request.target == "/held":
+                self.release.wait(harness.DEADLINE_S)
+            return OK
+
+        self.backends = [self.enterContext(peers.Backend(answer)) for _ in range(2)]
+        urls = [backend.url for backend in self.backends]
+        self.server = self.enterContext(harness.Millrace(
+            config(targets(*urls) if targets else urls, threads=1, target_concurrency=1, **keys)))
+
+    def send_key(self, path, key):
+        client = self.server.client()
+        self.addCleanup(client.close)
+        client.send(f"GET {path} HTTP/1.1\r\nHost: a\r\nX-Key: {key}\r\n\r\n")
+        return client
+
+    def wait_for(self, count):
+        harness.wait_until(lambda: (q := self.queue())["waiting"] + q["in_flight"] == count,
+                           what=f"{count} requests in queue and flight")
+
+    def keys(self):
+        """For each backend a key that leads there."""
+        found = [None, None]
+        for key in range(200):
+            before = [len(backend.requests) for backend in self.backends]
+            self.assertEqual(self.send_key("/", key).receive_response().status, 200)
+            at = [len(b.requests) > n for b, n in zip(self.backends, before)].index(True)
+            found[at] = key
+            if None not in found:
+                return found
+        raise AssertionError("all keys lead to one target")
+
+    def test_a_key_whose_target_is_busy_holds_up_no_other_key(self):
+        self.start_two(balance='"ring_hash"', hash='{ header = "X-Key" }',
+                       queue='{ timeout = "60s" }')
+        busy, free = self.keys()
+        held = self.send_key("/held", busy)
+        self.wait_for(1)
+        waits = self.send_key("/waits", busy)
+        self.wait_for(2)
+        self.assertEqual(self.send_key("/", free).receive_response().status, 200)
+        self.release.set()
+        self.assertEqual(held.receive_response().status, 200)
+        self.assertEqual(waits.receive_response().status, 200)
+
+    def test_who_waits_for_a_target_that_is_drained_goes_to_another(self):
+        self.start_two(balance='"ring_hash"', hash='{ header = "X-Key" }')
+        busy, _ = self.keys()
+        held = self.send_key("/held", busy)
+        self.wait_for(1)
+        waits = self.send_key("/waits", busy)
+        self.wait_for(2)
+        target = self.backends[0].url.removeprefix("http://")
+        harness.post(f"{self.server.admin}/upstreams/backend/drain?target={target}")
+        self.assertEqual(waits.receive_response().status, 200)
+        self.assertEqual(self.backends[1].requests[-1].target, "/waits")
+        self.release.set()
+        self.assertEqual(held.receive_response().status, 200)
+
+    def test_turns_go_on_beside_a_busy_target(self):
+        self.start_two(lambda heavy, light: [{"url": heavy, "weight": 3}, {"url": light}],
+                       balance='"round_robin"', queue='{ timeout = "1s" }')
+        held = self.send("/held")
+        harness.wait_until(lambda: self.backends[0].requests, what="the first request")
+        for _ in range(6):
+            self.assertEqual(self.send().receive_response().status, 200)
+        self.release.set()
+        self.assertEqual(held.receive_response().status, 200)
+
+    def test_the_wait_for_a_target_is_told_too(self):
+        self.start_two(lambda first, second: [{"url": first}, {"url": second, "priority": 1}])
+        held = self.send("/held")
+        self.wait_for(1)
+        second = self.send("/second")
+        harness.wait_until(lambda: self.queue()["waiting"] == 1, what="the second one to wait")
+        self.release.set()
+        for client in held, second:
+            self.assertEqual(client.receive_response().status, 200)
+        self.assertRegex(self.backends[0].requests[1].header("x-queue-time") or "none",
+                         r"\A[0-9]+\Z")
+
+
+class Reload(AdmissionTest):
+    def test_what_is_under_way_counts_under_new_limits(self):
+        for keys in ({"concurrency": 3}, {"concurrency": 2, "queue": "{ size = 7 }"},
+                     {"concurrency": 2, "retry": "{ budget = 0.3 }"}):
+            with self.subTest(keys):
+                self.start(concurrency=2)
+                self.occupy(2)
+                self.server.write_config(config([self.backend.url], **keys))
+                harness.post(self.server.admin + "/reload")
+                for _ in range(4):
+                    self.send()
+                harness.wait_until(
+                    lambda: len(self.backend.requests) + self.queue()["waiting"] == 6,
+                    what="the others")
+                harness.wait_until(lambda: self.most >= keys["concurrency"], what="them at work")
+                self.assertEqual(self.most, keys["concurrency"])
 
 
 class Refusals(AdmissionTest):

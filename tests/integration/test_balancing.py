@@ -50,13 +50,13 @@ class Service:
 
 
 class BalancingTest(unittest.TestCase):
-    def start(self, count=3, targets=None, **keys):
-        """`count` services "a", "b"... and Millrace in front of them."""
+    def start(self, count=3, targets=None, server=(), **keys):
+        """`count` services "a", "b"... and Millrace in front of them. `server`: lines for [server]."""
         self.services = [self.enterContext(Service("abcdefgh"[i])) for i in range(count)]
         wanted = targets(self.services) if targets else json.dumps([s.url for s in self.services])
         lines = [f"{key} = {value}" for key, value in keys.items()]
         self.server = self.enterContext(harness.Millrace("\n".join([
-            "[server]", 'listen = ["127.0.0.1:0"]', "threads = 2",
+            "[server]", 'listen = ["127.0.0.1:0"]', "threads = 2", *server,
             "[upstream.api]", f"targets = {wanted}", *lines,
             "[[route]]", 'match = { path = "/*" }', 'upstream = "api"', ""])))
 
@@ -204,6 +204,18 @@ class Breaker(BalancingTest):
         harness.wait_until(lambda: self.get().status == 200, what="the circuit to close")
         self.names(5)
         self.assertEqual(self.upstream()["breaker"], "closed")
+
+    def test_the_impatience_of_a_client_is_nobody_s_failure(self):
+        # Its own X-Request-Deadline passes, not a limit of ours: as when it leaves.
+        self.start(2, server=['trusted_proxies = ["127.0.0.0/8"]'],
+                   breaker='{ failures = 3, open = "1h" }', outlier="{ failures = 2 }")
+        for service in self.services:
+            service.delay_s = 0.05
+        for _ in range(6):
+            self.assertEqual(self.get(headers=[("X-Request-Deadline", "10")]).status, 504)
+        self.assertEqual(self.get().status, 200)
+        for service in self.services:
+            self.assertEqual(self.target(service)["state"], "healthy")
 
 
 class ActiveHealth(BalancingTest):

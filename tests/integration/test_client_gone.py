@@ -65,6 +65,23 @@ class Counted(Gone):
                 self.assertGreater(self.metric("millrace_client_gone_seconds_sum"), 0)
 
 
+class Uploads(Gone):
+    def test_the_service_learns_of_it_although_it_does_not_read(self):
+        def play(connection):
+            connection._until(b"\r\n\r\n")
+            self.ready.set()
+            if not connection.wait_for_reset(CANCEL_S):
+                raise TimeoutError
+
+        self.start(play)
+        with self.server.client() as client:
+            client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8000000\r\n\r\n"
+                        + bytes(200_000))
+            self.wait_until_asked()
+        self.assert_ended()
+        self.assertIn(self.access_line()["cause"], ("client_gone", "body_truncated"))
+
+
 class Http2(Gone):
     """One stream that is reset, and a connection that ends."""
 

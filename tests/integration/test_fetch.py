@@ -359,7 +359,7 @@ class Redirects(FetchTest):
 
 
 class Failures(FetchTest):
-    CONFIG = LOOPBACK + 'timeout = { connect = "500ms", first_byte = "100ms", idle = "100ms" }\n'
+    CONFIG = LOOPBACK + 'timeout = { connect = "500ms", first_byte = "1s", idle = "1s" }\n'
 
     def test_nobody_there(self):
         with socket.socket() as taken:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import pwd
 import signal
 import subprocess
 import tempfile
@@ -14,7 +15,7 @@ import harness
 
 # The request that asks tells the service what to do.
 ASGI = '''
-import os, sys, time
+import asyncio, gc, os, sys, time
 held = []
 
 async def app(scope, receive, send):
@@ -26,6 +27,10 @@ async def app(scope, receive, send):
                 return
     if scope["path"] == "/hang":
         time.sleep(600)
+    if scope["path"] == "/deaf":
+        for server in gc.get_objects():
+            if isinstance(server, asyncio.base_events.Server):
+                server.close()
     if scope["path"] == "/leak":
         held.append(bytearray(os.urandom(8)) * 1_000_000)
     headers = dict(scope["headers"])
@@ -51,7 +56,7 @@ ENVIRONMENT = 'environment = { PYTHONDONTWRITEBYTECODE = "1" }'
 class Service(harness.Millrace):
     """Millrace with [process.ml], whose module app.py can be written anew."""
 
-    def __init__(self, command, source=ASGI, keys=""):
+    def __init__(self, command, source=ASGI, keys="", upstream_keys=""):
         self.home = tempfile.TemporaryDirectory(prefix="millrace-test-")
         self.deploy(source)
         super().__init__(f"""
@@ -62,6 +67,7 @@ directory = "{self.home.name}"
 {keys}
 [upstream.ml]
 process = "ml"
+{upstream_keys}
 [[route]]
 match = {{ path = "/*" }}
 upstream = "ml"
@@ -93,9 +99,9 @@ upstream = "ml"
         response = harness.post(self.admin + "/processes/ml/restart")
         assert response.status == 202, response.head
 
-    def ask(self, path="/"):
+    def ask(self, path="/", headers=()):
         """What the instance that answered says: generation, pid, client."""
-        response = harness.get(self.url + path)
+        response = harness.get(self.url + path, headers)
         assert response.status == 200, (response.head, self.tail())
         return response.body.decode().split(" ")
 
@@ -181,6 +187,17 @@ class Run(unittest.TestCase):
         self.assertEqual(result.returncode, 1)
         self.assertIn("--uds {socket}", result.stderr)
 
+    def test_long_lines_of_output_are_whole_up_to_16_kib(self):
+        script = ("import time\n"
+                  "for n in (16384, 16385): print('x' * n, flush=True)\n"
+                  "time.sleep(600)")
+        with harness.Millrace(command=run_command("--", "/usr/bin/python3", "-S", "-c",
+                                                  script)) as server:
+            lines = harness.wait_until(
+                lambda: len(e := server.events("process_output")) == 3 and e, what="the output")
+            self.assertEqual([len(e["line"]) for e in lines], [16384, 16384, 1])
+            server.terminate()
+
     def test_usage(self):
         for arguments in (["run"], ["run", "--"], ["run", "--workers", "0", "--", "true"]):
             self.assertEqual(harness.run(*arguments).returncode, 2, arguments)
@@ -200,12 +217,79 @@ class Uvicorn(unittest.TestCase):
         self.assertEqual(status["exits"][0]["pid"], victim["pid"])
         self.assertEqual(status["failures"], 0)
 
+    def test_keys_of_those_who_live_stay_when_one_is_replaced(self):
+        with Service(UVICORN, keys="workers = 3", upstream_keys="""
+balance = "ring_hash"
+hash = { header = "X-Key" }""") as server:
+            server.wait_for_workers(3)
+
+            def places():
+                return [int(server.ask(headers=[("X-Key", str(key))])[1]) for key in range(60)]
+
+            before = places()
+            victim = server.serving()[0]["pid"]
+            os.kill(victim, signal.SIGKILL)
+            harness.wait_until(lambda: server.status()["exits"], what="the exit")
+            server.wait_for_workers(3)
+            moved = [key for key, (old, new) in enumerate(zip(before, places()))
+                     if old not in (victim, new)]
+        self.assertEqual(moved, [])
+
     def test_the_only_worker_is_killed_and_requests_wait_for_the_next(self):
         with Service(UVICORN) as server:
             victim = server.wait_for_workers()[0]["pid"]
             os.kill(victim, signal.SIGKILL)
             harness.wait_until(lambda: gone(victim), what="its end")
             self.assertNotEqual(int(server.ask()[1]), victim)
+
+    def test_who_waits_for_the_first_start_is_no_overload(self):
+        # Nobody could do it faster: the queue is not empty because nobody is there yet.
+        with tempfile.TemporaryDirectory(prefix="millrace-test-") as home:
+            pathlib.Path(home, "app.py").write_text(f"GENERATION = 'first'\n{ASGI}")
+            wait = f"while [ ! -e {home}/go ]; do sleep 0.02; done; exec \"$@\""
+            with harness.Millrace(f"""
+[process.ml]
+command = {json.dumps(["/bin/sh", "-c", wait, "sh", *UVICORN])}
+directory = "{home}"
+[upstream.ml]
+process = "ml"
+queue = {{ timeout = "60s", overload_after = "1ms", overload_timeout = "1ms" }}
+[[route]]
+upstream = "ml"
+""") as server:
+                def queue():
+                    return harness.get(server.admin + "/status").json()["queues"][0]
+
+                clients = []
+                for number in range(3):
+                    clients.append(self.enterContext(server.client()))
+                    clients[-1].send(f"GET /{number} HTTP/1.1\r\nHost: a\r\n\r\n")
+                    harness.wait_until(
+                        lambda: queue()["waiting"] == number + 1 or server.events("access"),
+                        what=f"/{number} to wait")
+                self.assertFalse(queue()["overloaded"])
+                pathlib.Path(home, "go").touch()
+                for client in clients:
+                    self.assertEqual(client.receive_response().status, 200)
+                    client.close()
+                server.terminate()
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root may become somebody else")
+    def test_another_user_takes_over_at_a_reload(self):
+        def config(text, user):
+            return text.replace(ENVIRONMENT, f'{ENVIRONMENT}\nuser = "{user}"')
+
+        with Service(UVICORN) as server:
+            text = server.config_file.read_text()
+            os.chmod(server.home.name, 0o755)
+            for user in "nobody", "daemon":
+                server.write_config(config(text, user))
+                self.assertEqual(harness.post(server.admin + "/reload").status, 200)
+                uid = pwd.getpwnam(user).pw_uid
+                harness.wait_until(
+                    lambda: [os.stat(f"/proc/{i['pid']}").st_uid for i in server.serving()] == [uid],
+                    what=f"{user} to serve\n{server.tail()}")
+                self.assertEqual(server.ask()[0], "first")
 
     def test_rolling_restarts_under_load_fail_nothing(self):
         with Service(UVICORN, keys="workers = 2") as server:
@@ -234,6 +318,26 @@ class Uvicorn(unittest.TestCase):
             self.assertEqual({i["pid"] for i in server.wait_for_workers(2)}, pids)
             lines = server.status()["exits"][0]["last_lines"]
             self.assertTrue(any("no_such_module" in line for line in lines), lines)
+
+    def test_a_reload_refuses_what_cannot_be_started(self):
+        with Service(UVICORN) as server:
+            pid = server.wait_for_workers()[0]["pid"]
+            good = server.config_file.read_text()
+
+            def refused(old, new):
+                text = good.replace(old, new)
+                server.config_file.write_text(text)
+                response = harness.post(server.admin + "/reload")
+                self.assertEqual(response.status, 422, response.body)
+                return text, response.json()["errors"][0]["text"]
+
+            text, error = refused(ENVIRONMENT, 'user = "no-such-user"')
+            line = 1 + text[:text.index("user =")].count("\n")
+            self.assertIn(f"millrace.toml:{line}:8: error: process.ml.user: there is no user", error)
+            _, error = refused("/usr/bin/uvicorn", "no-such-program")
+            self.assertIn('there is no program "no-such-program" in PATH', error)
+            self.assertEqual(server.serving()[0]["pid"], pid)
+            self.assertEqual(server.events("process_rollout"), [])
 
     def test_a_changed_file_replaces_them(self):
         with Service(UVICORN, keys='watch = ["app.py"]') as server:
@@ -276,6 +380,20 @@ class Uvicorn(unittest.TestCase):
                             and "in app" in e["line"] for e in server.events("process_output")),
                 what="the stacks")
             self.assertNotEqual(int(server.ask()[1]), hung[0]["pid"])
+
+
+    def test_one_that_listens_no_longer_is_replaced(self):
+        # Its connections are not kept, so that the next request has to dial.
+        with Service([*UVICORN, "--loop", "asyncio"],
+                     upstream_keys="keepalive = { idle_max = 0 }") as server:
+            victim = server.wait_for_workers()[0]["pid"]
+            server.ask("/deaf")
+            self.assertEqual(harness.get(server.url + "/").status, 502)
+            exits = harness.wait_until(lambda: server.status()["exits"], what="its end")
+            self.assertEqual((exits[0]["pid"], exits[0]["cause"]), (victim, "deaf"))
+            self.assertEqual(server.events("process_deaf")[0]["pid"], victim)
+            server.wait_for_workers()
+            self.assertNotEqual(int(server.ask()[1]), victim)
 
 
 class Gunicorn(unittest.TestCase):

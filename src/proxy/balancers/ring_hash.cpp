@@ -2,8 +2,10 @@
 // target (Karger et al., Consistent Hashing; ketama). When one of N targets goes, its keys alone
 // move, about 1/N of all, spread over the others; when it comes back, it gets the same ones.
 //
-// The points follow from the targets' names, so all threads, and all servers with the same
-// configuration, agree. Requests without a key go anywhere.
+// The points follow from the names of the targets' seats, so all threads, and all servers with the
+// same configuration, agree, and whoever takes the place of another has its keys. While two are in
+// one seat their points coincide: the newer one's come first, the older one is the next to be asked
+// after it. Requests without a key go anywhere.
 #include "proxy/balancer.hpp"
 #include "proxy/random.hpp"
 
@@ -39,18 +41,22 @@ class RingHash final : public Balancer {
     for (std::size_t i = 0; i < candidates.size(); ++i) {
       const std::uint64_t count =
           std::max<std::uint64_t>(most * candidates[i].weight / heaviest, 1);
-      std::uint64_t at = hash_of(candidates[i].state->name());
+      const Candidate& candidate = candidates[i];
+      std::uint64_t at = hash_of(candidate.seat.empty() ? candidate.state->name() : candidate.seat);
       for (std::uint64_t n = 0; n < count; ++n)
         points_.push_back({mix_bits(at += 0x9e3779b97f4a7c15), static_cast<std::uint32_t>(i)});
     }
-    std::ranges::sort(points_, {}, &Point::at);
+    std::ranges::sort(points_, [&](const Point& a, const Point& b) {
+      if (a.at != b.at) return a.at < b.at;
+      return candidates[a.target].state->id() > candidates[b.target].state->id();
+    });
   }
 
   std::size_t pick(const PickContext& context) noexcept override {
     const std::uint64_t key = mix_bits(context.key ? *context.key : random_.next());
     const auto found = std::ranges::lower_bound(points_, key, {}, &Point::at);
     const auto first = static_cast<std::size_t>(found - points_.begin()) % points_.size();
-    if (context.avoid.empty()) return points_[first].target;
+    if (context.avoids_nobody()) return points_[first].target;
     for (std::size_t i = 0; i < points_.size(); ++i) {
       const std::uint32_t target = points_[(first + i) % points_.size()].target;
       if (!context.avoids(*candidates_[target].state)) return target;

@@ -16,7 +16,7 @@ class RoundRobin final : public Balancer {
 
   std::size_t pick(const PickContext& context) noexcept override {
     const auto wanted = [&](std::size_t i) { return !context.avoids(*candidates_[i].state); };
-    if (context.avoid.empty()) return turns_.next([](std::size_t) { return true; });
+    if (context.avoids_nobody()) return turns_.next([](std::size_t) { return true; });
     for (std::size_t i = 0; i < candidates_.size(); ++i)
       if (wanted(i)) return turns_.next(wanted);
     return turns_.next([](std::size_t) { return true; });

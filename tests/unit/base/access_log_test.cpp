@@ -54,9 +54,11 @@ TEST(AccessLine, JsonTellsOfTheUpstreamAndTheCause) {
   EXPECT_TRUE(line_of(r, AccessFormat::kJson)
                   .contains(R"("upstream":"api","upstream_target":"127.0.0.1:8000","attempts":2,)"
                             R"("reused":true,"cause":"upstream_reset"})"));
+  r.phases = {{{"queue", 0}, {"connect", 120}, {"wait", 4500}}};
   r.wasted_us = 1500;
   EXPECT_TRUE(
-      line_of(r, AccessFormat::kJson).contains(R"("reused":true,"wasted_us":1500,"cause")"));
+      line_of(r, AccessFormat::kJson)
+          .contains(R"("reused":true,"connect_us":120,"wait_us":4500,"wasted_us":1500,"cause")"));
 }
 
 TEST(AccessLine, Human) {

@@ -93,6 +93,20 @@ TEST(Events, AreJsonObjectsWhereNobodyWatches) {
   EXPECT_TRUE(line.ends_with("Z\"}\n")) << line;
 }
 
+TEST(Events, TextIsCutWhereItsFieldSays) {
+  Pipe pipe;
+  const auto logger = to_pipe(pipe);
+  const std::string text(kTextShownMax, 'a'), line(kLongTextShownMax, 'b');
+  logger->event(LogLevel::kWarn, "just", {{"t", text}, Field::long_text("l", line)});
+  logger->event(LogLevel::kWarn, "over", {{"t", text + "x"}, Field::long_text("l", line + "x")});
+  ASSERT_TRUE(logger->flush(kSoon));
+  std::string written;
+  while (std::ranges::count(written, '\n') < 2) written += pipe.read_some();
+  const std::string fields = "\"t\":\"" + text + "\",\"l\":\"" + line + "\",\"level\"";
+  EXPECT_TRUE(written.contains("{\"event\":\"just\"," + fields));
+  EXPECT_TRUE(written.contains("{\"event\":\"over\"," + fields));
+}
+
 TEST(Events, BelowTheLevelAreNotWritten) {
   Pipe pipe;
   const auto logger = Logger::open({.level = LogLevel::kWarn, .stderr_fd = pipe.writer()}).value();

@@ -322,14 +322,13 @@ TEST_F(ClientTest, PhasesSumToTheTotal) {
   run([&]() -> Task<void> {
     Request request = get(origin);
     EXPECT_EQ(co_await fetch_text(request), "ab");
-    const client::Timings& t = request.trace.timings;
+    const Timings& t = request.trace.timings;
     Duration sum{};
-    for (int i = 0; i < static_cast<int>(client::Phase::kCount_); ++i)
-      sum += t.of(static_cast<client::Phase>(i));
+    for (int i = 0; i < static_cast<int>(Phase::kCount_); ++i) sum += t.of(static_cast<Phase>(i));
     EXPECT_EQ(sum, t.total());
-    EXPECT_GT(t.of(client::Phase::kWait), 0ms);
-    EXPECT_GT(t.of(client::Phase::kReceive), 0ms);
-    EXPECT_EQ(t.of(client::Phase::kTls), 0ms);
+    EXPECT_GT(t.of(Phase::kWait), 0ms);
+    EXPECT_GT(t.of(Phase::kReceive), 0ms);
+    EXPECT_EQ(t.of(Phase::kTls), 0ms);
     client->close_idle();
   });
 }

@@ -109,7 +109,7 @@ TEST_F(ConnectTunnelTest, WhatIsNoAnswerIsAnError) {
   for (const char* text :
        {"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
         "HTTP/1.1 200 OK\r\nA : b\r\n\r\n", "HTTP/1.1 200 OK\nA: b\n\n", "SSH-2.0-x\r\n\r\n",
-        "HTTP/1.1 020 OK\r\n\r\n", "HTTP/1.1 200\r\n\r\n", "HTTP/2 200 OK\r\n\r\n",
+        "HTTP/1.1 020 OK\r\n\r\n", "HTTP/1.1 200OK\r\n\r\n", "HTTP/2 200 OK\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"})
     EXPECT_EQ(answered(text), fail(Errc::kUpstreamBadMessage)) << text;
   EXPECT_EQ(trace_.status, 0);

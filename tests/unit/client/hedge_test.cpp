@@ -13,7 +13,6 @@ namespace {
 using client::fetch_hedged;
 using client::HedgePolicy;
 using client::LatencyWindow;
-using client::Phase;
 using client::Request;
 using client::Response;
 using client::RetryBudget;

@@ -107,7 +107,7 @@ TEST_F(Http2ClientTest, ThePeersStreamLimitIsKept) {
     }
     co_await group.join();
     for (const auto& text : texts) EXPECT_EQ(text, "x");
-    EXPECT_GT(requests[5].trace.timings.of(client::Phase::kQueue), 0ms);
+    EXPECT_GT(requests[5].trace.timings.of(Phase::kQueue), 0ms);
     client->close_idle();
   });
   EXPECT_EQ(most, 2);

@@ -46,9 +46,9 @@ TEST_F(ClientLimitsTest, MoreThanTheLimitWaitTheirTurnInOrder) {
     }
     co_await group.join();
     for (const auto& text : texts) EXPECT_EQ(text, "x");
-    EXPECT_EQ(requests[1].trace.timings.of(client::Phase::kQueue), 0ms);
-    EXPECT_GT(requests[11].trace.timings.of(client::Phase::kQueue),
-              requests[3].trace.timings.of(client::Phase::kQueue));
+    EXPECT_EQ(requests[1].trace.timings.of(Phase::kQueue), 0ms);
+    EXPECT_GT(requests[11].trace.timings.of(Phase::kQueue),
+              requests[3].trace.timings.of(Phase::kQueue));
     client->close_idle();
   });
   EXPECT_LE(most, 2);

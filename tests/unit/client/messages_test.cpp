@@ -1,6 +1,8 @@
 // What comes over the wire, well-formed and not, and how the client takes it.
 #include "client_fixture.hpp"
 
+#include <poll.h>
+
 namespace millrace::test {
 namespace {
 
@@ -239,6 +241,29 @@ TEST_F(MessagesTest, AnEarlyAnswerIsSeenWhileTheBodyIsStillGoingOut) {
     co_await response->close();
     EXPECT_EQ(client->stats().pool.idle, 0u);  // its request is only half sent
   });
+}
+
+/// Is the connection reset, seen by one who reads nothing?
+bool is_reset(Peer& peer) {
+  pollfd waited{.fd = peer.fd(), .events = 0, .revents = 0};
+  return ::poll(&waited, 1, 10'000) == 1 && (waited.revents & POLLHUP) != 0;
+}
+
+TEST_F(MessagesTest, ABodyThatTheAnswerCutShortIsAReset) {
+  bool reset = false;
+  {
+    RawOrigin origin([&](Peer& peer, int) {
+      peer.read_head();
+      peer.send("HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig");
+      reset = is_reset(peer);
+    });
+    run([&]() -> Task<void> {
+      EndlessBody body;
+      Request request = post(origin, body);
+      EXPECT_EQ(co_await fetch_text(request), "big");
+    });
+  }
+  EXPECT_TRUE(reset);
 }
 
 TEST_F(MessagesTest, AnOriginThatAnswersAndStopsReadingIsHeard) {

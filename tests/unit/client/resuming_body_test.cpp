@@ -11,7 +11,6 @@
 namespace millrace::test {
 namespace {
 
-using client::Phase;
 using client::Request;
 using client::Response;
 using client::ResumePolicy;

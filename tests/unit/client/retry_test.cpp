@@ -14,7 +14,6 @@ namespace {
 
 using client::fetch_with_retries;
 using client::may_send_again;
-using client::Phase;
 using client::Request;
 using client::Response;
 using client::RetryBudget;

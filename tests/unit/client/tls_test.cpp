@@ -35,7 +35,7 @@ class TlsTest : public ClientTest {
       result = co_await fetch_text(request);
       cause_ = request.trace.tls_cause;
       if (result) {
-        EXPECT_GT(request.trace.timings.of(client::Phase::kTls), 0ns);
+        EXPECT_GT(request.trace.timings.of(Phase::kTls), 0ns);
         Request again;
         again.origin = request.origin;
         again.host = name;

@@ -13,7 +13,6 @@
 namespace millrace::endpoints {
 namespace {
 
-using client::Phase;
 using nlohmann::json;
 using std::chrono::nanoseconds;
 using namespace std::string_literals;

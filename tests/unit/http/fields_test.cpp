@@ -125,6 +125,21 @@ TEST(TextArena, ViewsStayWhereTheyAreWhileItGrows) {
     EXPECT_EQ(views[static_cast<std::size_t>(i)], "text " + std::to_string(i));
 }
 
+TEST(TextArena, JoinsMovesAndTakesWhatIsLarge) {
+  TextArena arena;
+  EXPECT_EQ(arena.join({}), "");
+  const std::string_view joined = arena.join({"for=", "", "1.2.3.4", ";proto=http"});
+  const std::string large(5000, 'x');
+  const std::string_view kept = arena.copy(large);
+  TextArena moved = std::move(arena);
+  EXPECT_EQ(joined, "for=1.2.3.4;proto=http");
+  EXPECT_EQ(kept, large);
+  TextArena other;
+  const std::string_view theirs = other.copy("theirs");
+  moved = std::move(other);
+  EXPECT_EQ(theirs, "theirs");
+}
+
 TEST(List, FindsTokensWithoutCase) {
   EXPECT_TRUE(list_has_token("keep-alive, Upgrade", "upgrade"));
   EXPECT_TRUE(list_has_token("\tclose ", "close"));

@@ -369,6 +369,34 @@ TEST_F(LifecycleTest, OneThatHangsIsAbortedThenKilledAndReplacedAtOnce) {
   EXPECT_EQ(life_->failures(), 0u);
 }
 
+TEST_F(LifecycleTest, OneThatListensNoLongerMayFinishAndIsReplacedAtOnce) {
+  make({.drain_timeout = 3s, .stop_timeout = 4s});
+  (void)starts();
+  const InstanceId deaf = serve();
+  (void)actions();
+  life_->deaf(deaf, now_);
+  EXPECT_EQ(kinds(), (std::vector{Kind::kWithdraw, Kind::kStart}));
+  EXPECT_EQ(life_->find(deaf)->cause, Cause::kDeaf);
+  life_->deaf(deaf, now_);
+  EXPECT_TRUE(kinds().empty()) << "once";
+  pass(3s);
+  EXPECT_EQ(kinds(), std::vector{Kind::kTerminate});
+  pass(4s);
+  EXPECT_EQ(kinds(), std::vector{Kind::kKill});
+  life_->exited(deaf, now_);
+  EXPECT_EQ(life_->failures(), 0u);
+}
+
+TEST_F(LifecycleTest, OneThatListensNoLongerAndNeverAnsweredIsAFailure) {
+  make(1);
+  (void)starts();
+  life_->ready(last_.id, false, now_);
+  (void)actions();
+  life_->deaf(last_.id, now_);
+  EXPECT_EQ(life_->failures(), 1u);
+  expect_start_after(1s);
+}
+
 TEST_F(LifecycleTest, StopsWithinItsTime) {
   make({.workers = 2, .stop_timeout = 4s});
   (void)starts();
@@ -414,6 +442,7 @@ TEST_F(LifecycleTest, WhatIsNotKnownIsHarmless) {
     life_->drained(id, now_);
     life_->recycle(id, Cause::kRss, now_);
     life_->hung(id, now_);
+    life_->deaf(id, now_);
     life_->exited(id, now_);
   }
   EXPECT_TRUE(kinds().empty());

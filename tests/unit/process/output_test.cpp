@@ -1,5 +1,6 @@
 #include "process/output.hpp"
 
+#include <deque>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +35,14 @@ TEST(LineCutter, LongLinesComeInPieces) {
     EXPECT_EQ(lines_of(just + "\nx\n", size), (Lines{just, "x"}));
     EXPECT_EQ(lines_of(over + "\nx\n", size), (Lines{std::string(max, 'b'), "b", "x"}));
   }
+}
+
+TEST(LastLines, KeepsTheBeginningsOfLongOnes) {
+  const std::string just(LastLines::kLineMax, 'a');
+  LastLines lines;
+  lines.add(just);
+  lines.add(just + "b");
+  EXPECT_EQ(lines.lines(), (std::deque<std::string>{just, just}));
 }
 
 TEST(LastLines, KeepsTheLast) {

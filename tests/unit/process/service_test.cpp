@@ -31,8 +31,11 @@ listener.listen(64)
 print("listening", flush=True)
 while True:
     peer, _ = listener.accept()
-    peer.recv(4096)
-    peer.sendall(b"HTTP/1.1 %s OK\r\nContent-Length: 0\r\n\r\n" % sys.argv[2].encode())
+    try:
+        peer.recv(4096)
+        peer.sendall(b"HTTP/1.1 %s OK\r\nContent-Length: 0\r\n\r\n" % sys.argv[2].encode())
+    except OSError:
+        pass
     peer.close()
 )";
 
@@ -112,6 +115,7 @@ TEST_F(ServiceTest, ServesWhenItAnswersAndIsReplacedWhenItIsKilled) {
   run(server(), [this](Service& service) -> Task<void> {
     EXPECT_TRUE(co_await until([&] { return host_.serving() == 1; }));
     EXPECT_EQ(host_.first(), "ml/0#1");
+    EXPECT_EQ(host_.sets.back().targets.front().seat, "ml/0");
     const SupervisedStatus before = service.status();
     EXPECT_EQ(before.state, "serving");
     EXPECT_EQ(before.instances.size(), 1u);
@@ -240,6 +244,39 @@ TEST_F(ServiceTest, WhatIgnoresSigtermIsKilled) {
   });
 }
 
+// Requests that fail have it knocked at.
+TEST_F(ServiceTest, OneThatListensNoLongerIsReplaced) {
+  config::Process d = shell(
+      "exec /usr/bin/python3 -S -c '\n"
+      "import signal,socket,sys,time\n"
+      "s=socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen()\n"
+      "signal.signal(signal.SIGUSR1,lambda *_: s.close())\n"
+      "while s.fileno()>=0:\n"
+      "  try: s.accept()[0].close(); print(\"accepted\",flush=True)\n"
+      "  except OSError: pass\n"
+      "time.sleep(600)' {socket}");
+  d.ready = {config::Ready::Kind::kSocket, {}};
+  d.stop_timeout = 500ms;
+  run(d, [this](Service& service) -> Task<void> {
+    EXPECT_TRUE(co_await until([&] { return host_.serving() == 1; }));
+    const auto kept = host_.sets.back().targets.front().use;
+    TargetUse& use = *kept;
+    use.shard(0).begin();
+    use.shard(0).answer();
+    use.shard(0).end(true, TargetUse::Shard::How::kAny);
+    ::kill(service.status().instances.front().pid, SIGUSR1);
+    use.shard(0).begin();
+    use.shard(0).end(false, TargetUse::Shard::How::kRefused);
+    EXPECT_TRUE(co_await until([&] { return host_.serving() == 1 && host_.first() == "ml/0#2"; }));
+    EXPECT_TRUE(co_await until([&] { return service.status().exits_total == 1; }));
+    const SupervisedStatus status = service.status();
+    EXPECT_EQ(status.exits.front().cause, "deaf");
+    EXPECT_EQ(status.last_error, "instance 0 listens no longer");
+    EXPECT_EQ(status.failures, 0u);
+    EXPECT_NE(host_.alerts.front().find(R"("event":"deaf")"), std::string::npos);
+  });
+}
+
 TEST_F(ServiceTest, AnAlertCommandGetsWhatHasHappened) {
   config::Process d = shell("exit 7");
   const std::string file = testing::TempDir() + "millrace-alert-" + std::to_string(::getpid());
@@ -263,6 +300,23 @@ TEST(SupervisorTest, MissingProgramsAreToldBeforeAnythingStarts) {
   Supervisor supervisor({{"ml", d}}, host);
   EXPECT_EQ(supervisor.prepare().error(),
             "process.ml: there is no program \"no-such-program\" in PATH");
+}
+
+TEST(SupervisorTest, AChangeThatCannotBeStartedIsRefusedBeforeAnythingChanges) {
+  FakeHost host;
+  config::Process gone, program, user;
+  gone.command.words = {"gone-since"};
+  program.command.words = {"no-such-program"};
+  user.command.words = {"true"};
+  user.user = "no-such-user";
+  Supervisor supervisor({{"ml", gone}}, host);
+  EXPECT_EQ(supervisor.stage({{"ml", program}}).error(),
+            "process.ml: there is no program \"no-such-program\" in PATH");
+  EXPECT_EQ(supervisor.stage({{"ml", user}}).error(),
+            "process.ml: there is no user \"no-such-user\"");
+  EXPECT_EQ(supervisor.stage({{"ml", gone}, {"other", user}}).error(),
+            "process.other: there is no user \"no-such-user\"");
+  EXPECT_TRUE(supervisor.stage({{"ml", gone}})) << "what stays is not touched";
 }
 
 }  // namespace

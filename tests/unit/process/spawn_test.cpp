@@ -114,10 +114,10 @@ TEST(Spawn, HasItsOwnGroupDirectoryAndEnvironment) {
 }
 
 TEST(Spawn, LimitsFilesAndMemory) {
-  SpawnSpec spec = shell("ulimit -n; ulimit -d");
+  SpawnSpec spec = shell("ulimit -Sn; ulimit -Hn; ulimit -Sd; ulimit -Hd");
   spec.files = 77;
   spec.memory_bytes = 64ULL << 20;
-  EXPECT_EQ(run(spec).out, (std::vector<std::string>{"77", "65536"}));
+  EXPECT_EQ(run(spec).out, (std::vector<std::string>{"77", "77", "65536", "65536"}));
   const auto allocate = [](const char* megabytes) {
     SpawnSpec python{
         .program = "/usr/bin/python3",

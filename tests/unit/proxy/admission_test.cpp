@@ -167,6 +167,84 @@ TEST_F(AdmissionTest, WithoutATargetEverybodyWaitsUntilThereIsOne) {
   EXPECT_EQ(book.in, (std::vector{0, 1, 2}));
 }
 
+TEST_F(AdmissionTest, WithoutATargetThereIsNoOverload) {
+  Admission admission({.limit = 0, .overload = {.patience = 1h, .after = 0ms, .timeout = 1ms}});
+  run([&]() -> Task<void> {
+    Event leave;
+    TaskGroup group;
+    for (int i = 0; i < 2; ++i) group.spawn(stay(admission, i, book, leave));
+    co_await until_waiting(admission, 2);
+    EXPECT_FALSE(admission.status().overloaded);
+    admission.set_limit(1);  // from now on somebody could be too slow
+    EXPECT_TRUE(admission.status().overloaded);
+    admission.set_limit(0);
+    EXPECT_FALSE(admission.status().overloaded);
+    admission.set_limit(1);
+    leave.set();
+    co_await group.join();
+  });
+  EXPECT_EQ(book.in, (std::vector{1, 0})) << "the newest first, from the first target on";
+}
+
+TEST_F(AdmissionTest, WhatIsUnderWayCountsUnderNewOptions) {
+  Admission admission({.limit = 1, .waiting_max = 1});
+  run([&]() -> Task<void> {
+    Admission::Permit permit = admission.try_enter();
+    Event leave;
+    TaskGroup group;
+    group.spawn(stay(admission, 0, book, leave));
+    co_await until_waiting(admission, 1);
+    EXPECT_EQ((co_await admission.enter()).error(), Error(Errc::kQueueFull));
+    admission.configure({.waiting_max = 2});
+    group.spawn(stay(admission, 1, book, leave));
+    co_await until_waiting(admission, 2);
+    EXPECT_EQ(admission.status().in_flight, 1u);
+    permit = {};
+    leave.set();
+    co_await group.join();
+  });
+  EXPECT_EQ(book.in, (std::vector{0, 1}));
+}
+
+Task<void> come_again(Admission& admission, int name, Book& book, TimePoint until) {
+  Result<Admission::Permit> permit = co_await admission.enter({.again = true, .until = until});
+  if (permit)
+    book.in.push_back(name);
+  else
+    book.refused.push_back(permit.error().errc);
+}
+
+TEST_F(AdmissionTest, WhoWasInBeforeComesFirstAndIsNotRefused) {
+  for (const Duration after : {Duration(1h), Duration::zero()}) {
+    Admission admission({.limit = 1, .waiting_max = 2, .overload = {.after = after}});
+    book = {};
+    run([&]() -> Task<void> {
+      Admission::Permit permit = admission.try_enter();
+      TaskGroup group;
+      for (int i = 0; i < 2; ++i) {
+        group.spawn(pass_through(admission, i, book));
+        co_await until_waiting(admission, static_cast<std::uint64_t>(i) + 1);
+      }
+      group.spawn(come_again(admission, 2, book, TimePoint::max()));
+      co_await until_waiting(admission, 3);
+      EXPECT_EQ(admission.status().queued, 2u);
+      permit = {};
+      co_await group.join();
+    });
+    EXPECT_EQ(book.in, (after == Duration::zero() ? std::vector{2, 1, 0} : std::vector{2, 0, 1}));
+  }
+}
+
+TEST_F(AdmissionTest, SeveralWaitsTogetherEndInTime) {
+  Admission admission({.limit = 1, .overload = {.patience = 1h}});
+  run([&]() -> Task<void> {
+    const Admission::Permit permit = admission.try_enter();
+    co_await come_again(admission, 0, book, Clock::now() + 5ms);
+    co_await come_again(admission, 1, book, Clock::now() - 1s);
+  });
+  EXPECT_EQ(book.refused, (std::vector{Errc::kQueueTimeout, Errc::kQueueTimeout}));
+}
+
 TEST_F(AdmissionTest, UnderOverloadTheNewestComesFirst) {
   Admission admission({.limit = 1, .overload = {.after = 0ms, .timeout = 10s}});
   run([&]() -> Task<void> {

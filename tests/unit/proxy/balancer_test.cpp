@@ -228,6 +228,60 @@ TEST(RingHash, WhereOneFailsTheNextOnTheRingIsAlwaysTheSame) {
   }
 }
 
+/// Targets "p/0#1"..., each in a seat, and the seat of whom a key comes to.
+struct Seats {
+  explicit Seats(std::vector<std::string> of) : seats(std::move(of)) {
+    for (std::size_t i = 0; i < seats.size(); ++i)
+      states.emplace_back(seats[i] + "#" + std::to_string(i));
+  }
+  void use(const std::vector<std::size_t>& indices) {
+    used = indices;
+    candidates.clear();
+    for (const std::size_t i : indices) candidates.push_back({&states[i], 1, seats[i]});
+    balancer->set(candidates);
+  }
+  std::size_t pick(const PickContext& context) { return used[balancer->pick(context)]; }
+  std::map<std::size_t, int> picks(const std::vector<std::uint64_t>& avoid = {}) {
+    std::map<std::size_t, int> counts;
+    for (std::uint64_t key = 0; key < 1000; ++key) ++counts[pick({.avoid = avoid, .key = key})];
+    return counts;
+  }
+
+  std::vector<std::string> seats;
+  std::deque<TargetState> states;
+  std::vector<std::size_t> used;
+  std::vector<Candidate> candidates;
+  std::unique_ptr<Balancer> balancer = make_balancer("ring_hash", 0);
+};
+
+TEST(RingHash, WhoTakesASeatHasItsKeys) {
+  Seats seats({"p/0", "p/1", "p/2", "p/1"});
+  seats.use({0, 1, 2});
+  std::vector<std::size_t> before;
+  for (std::uint64_t key = 0; key < 1000; ++key) before.push_back(seats.pick({.key = key}));
+  seats.use({0, 2, 3});
+  for (std::uint64_t key = 0; key < 1000; ++key)
+    EXPECT_EQ(seats.pick({.key = key}), before[key] == 1 ? 3 : before[key]) << key;
+}
+
+TEST(RingHash, OfTwoInOneSeatTheNewerOneHasTheKeysInWhateverOrder) {
+  Seats seats({"p/0", "p/1", "p/1"});
+  seats.use({0, 1, 2});
+  const auto counts = seats.picks();
+  EXPECT_EQ(counts.count(1), 0u);
+  EXPECT_GT(counts.at(2), 0);
+  seats.use({2, 1, 0});
+  EXPECT_EQ(seats.picks(), counts);
+}
+
+TEST(RingHash, WhereTheNewerOneFailsTheOlderOneInItsSeatIsNext) {
+  Seats seats({"p/0", "p/1", "p/1"});
+  seats.use({0, 1, 2});
+  const auto before = seats.picks();
+  const auto after = seats.picks({seats.states[2].id()});
+  EXPECT_EQ(after, (std::map<std::size_t, int>{{0, before.at(0)}, {1, before.at(2)}}));
+}
+
 TEST(RingHash, RequestsWithoutAKeyGoAnywhere) {
   EXPECT_EQ(Group("ring_hash", 4).picks(400).size(), 4u);
 }

@@ -234,6 +234,39 @@ TEST_F(UpstreamHealth, StickyClientsKeepTheirTargetWhileItIsThere) {
   EXPECT_NE(upstream->cookie_for(*other, again), "");
 }
 
+TEST_F(UpstreamHealth, StickyClientsComeBackToTheSeatWhoeverIsInIt) {
+  const auto seated = [](std::string name, std::string seat) {
+    TargetSpec made = spec(std::move(name));
+    made.seat = std::move(seat);
+    return made;
+  };
+  const auto old_one = seated("p/0#1", "p/0"), new_one = seated("p/0#3", "p/0");
+  const auto other = seated("p/1#2", "p/1");
+  upstream = Upstream::make(client,
+                            {.name = "api",
+                             .targets = {old_one},
+                             .state = state,
+                             .balance = "round_robin",
+                             .sticky = proxy::StickyOptions{.cookie = "srv", .secret = "s"}},
+                            0)
+                 .value();
+  FakeExchange first;
+  const std::string set = upstream->cookie_for(*upstream->pick(), first);
+  FakeExchange again;
+  const std::string cookies = set.substr(0, set.find(';'));
+  again.field("Cookie", cookies);
+  const auto context = upstream->context_for(again);
+  state->publish({old_one, other, new_one});
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(upstream->pick(context)->name(), "p/0#3");
+  auto retried = context;
+  const std::vector<std::uint64_t> failed{upstream->pick(context)->id()};
+  retried.avoid = failed;
+  EXPECT_EQ(upstream->pick(retried)->name(), "p/0#1");
+  state->publish({other, new_one});
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(upstream->pick(context)->name(), "p/0#3");
+  EXPECT_EQ(upstream->cookie_for(*upstream->pick(context), again), "");
+}
+
 TEST(Keys, OfARequest) {
   using From = proxy::RequestKey::From;
   FakeExchange exchange;

@@ -44,6 +44,23 @@ TEST(Task, GivesItsValueToItsAwaiter) {
   EXPECT_EQ(sum, 10);
 }
 
+Task<void> await_nothing(Scope& scope, bool& passed) {
+  co_await Task<void>();
+  co_await in_scope(scope, Task<void>());
+  co_await shielded(scope, Task<void>());
+  passed = true;
+}
+
+TEST(Task, WithoutACoroutineThereIsNothingToWaitFor) {
+  TaskGroup group;
+  Scope scope;
+  bool passed = false;
+  start(group, Task<void>());
+  EXPECT_EQ(group.size(), 0u);
+  start(group, await_nothing(scope, passed));
+  EXPECT_TRUE(passed);
+}
+
 Task<std::unique_ptr<std::string>> make_text() {
   co_return std::make_unique<std::string>("text");
 }

@@ -7,9 +7,11 @@
 #include "runtime/deadline_wheel.hpp"
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <string_view>
 
-namespace millrace::client {
+namespace millrace {
 
 enum class Phase : std::uint8_t {
   kQueue,  ///< waited for a permit or a connection
@@ -21,6 +23,10 @@ enum class Phase : std::uint8_t {
   kReceive,  ///< the body of the answer
   kCount_
 };
+
+/// As they are told: in access logs, in Server-Timing, in results of batches.
+inline constexpr std::array<std::string_view, static_cast<std::size_t>(Phase::kCount_)> kPhaseNames{
+    "queue", "dns", "connect", "tls", "send", "wait", "receive"};
 
 class Timings {
  public:
@@ -47,4 +53,4 @@ class Timings {
   TimePoint last_{};
 };
 
-}  // namespace millrace::client
+}  // namespace millrace
