@@ -4,39 +4,25 @@ import argparse
 import asyncio
 import collections
 import json
-import os
-import pathlib
 import signal
-import socket
 import sys
-import urllib.parse
-import urllib.request
+import time
 
 import heavy
-import harness
+import servers
 
-FOLDER = pathlib.Path(__file__).resolve().parent
+RESULTS = heavy.ROOT / "loadtest" / "results"
 CLIENTS = 32
 POST_EVERY = 5
 BODY = b"x" * 1000
-TIMES = {"deploy": 20, "kill": 20, "reload": 20, "drain": 2}
-CONFIG = f"""
-[server]
-listen = ["127.0.0.1:0"]
-[log]
-access = "off"
-[process.app]
-command = ["uvicorn", "app:app", "--uds", "{{socket}}", "--log-level", "error", "--no-access-log"]
-directory = "{FOLDER}"
-workers = 2
-[upstream.app]
-process = "app"
-[[route]]
-match = {{ path = "/*" }}
-upstream = "app"
-"""
+ANSWER_S = 30
+BACK_OFF_S = 0.05  # of a client that finds the port refused
+SILENCE_MAX_S = 180  # without any good answer: the service is gone for good
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
+CLOSED = ("ConnectionResetError", "BrokenPipeError", "IncompleteReadError")
+COLUMNS = ["supervisor", "requests", "a deploy, s", "GETs failed", "in deploys", "after kills", "refused",
+           "repeated in vain", "POSTs failed", "broken off in mid-answer", "longest without an answer, s"]
 
 
 class Client:
@@ -52,18 +38,25 @@ class Client:
         self.begun = False
         try:
             if self.writer is None:
-                self.reader, self.writer = await asyncio.open_connection(*self.address)
+                connecting = asyncio.open_connection(*self.address)
+                self.reader, self.writer = await asyncio.wait_for(connecting, ANSWER_S)
             self.writer.write(request)
-            head = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 30)
-            self.begun = True
-            fields = head.lower()
-            length = int(fields.split(b"content-length: ", 1)[1].split(b"\r\n", 1)[0])
-            body = await asyncio.wait_for(self.reader.readexactly(length), 30)
-            if b"connection: close" in fields:
-                self.drop()
+            return await self._answer(wanted)
+        except ConnectionRefusedError:
+            return "refused"
         except (OSError, EOFError, IndexError, asyncio.TimeoutError) as error:
             self.drop()
-            return type(error).__name__
+            self.begun = self.begun or bool(getattr(error, "partial", b""))
+            return "aborted" if self.begun else type(error).__name__
+
+    async def _answer(self, wanted):
+        head = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), ANSWER_S)
+        self.begun = True
+        fields = head.lower()
+        length = int(fields.split(b"content-length: ", 1)[1].split(b"\r\n", 1)[0])
+        body = await asyncio.wait_for(self.reader.readexactly(length), ANSWER_S)
+        if b"connection: close" in fields:
+            self.drop()
         status = head.split(b" ", 2)[1]
         if status != b"200":
             return f"status {status.decode()}"
@@ -75,156 +68,142 @@ class Client:
         self.writer = None
 
 
-class Millrace:
-    """The service under Millrace."""
-
-    def __init__(self):
-        self.server = harness.Millrace(CONFIG)
-        self.times = dict(TIMES)
-
-    def __enter__(self):
-        self.server.__enter__()
-        harness.wait_until(lambda: len(self.pids()) == 2, what="two workers")
-        self.address = (self.server.host, self.server.port)
-        return self
-
-    def __exit__(self, *exception):
-        self.server.__exit__(*exception)
-
-    def _get(self, path):
-        with urllib.request.urlopen(self.server.admin + path, timeout=10) as answer:
-            return json.load(answer)
-
-    def _post(self, path):
-        request = urllib.request.Request(self.server.admin + path, b"", method="POST")
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            answer.read()
-
-    def _instances(self):
-        return [i for i in self._get("/processes")["processes"][0]["instances"]
-                if i["state"] == "serving"]
-
-    def pids(self):
-        return [i["pid"] for i in self._instances()]
-
-    def deploy(self):
-        before = set(self.pids())
-        self._post("/processes/app/restart")
-        harness.wait_until(lambda: len(now := set(self.pids())) == 2 and not now & before,
-                           60, "a new generation")
-
-    def kill(self):
-        victim = self.pids()[0]
-        os.kill(victim, signal.SIGKILL)
-        harness.wait_until(lambda: len(now := self.pids()) == 2 and victim not in now,
-                           60, "a replacement")
-
-    def reload(self):
-        self._post("/reload")
-
-    def drain(self):
-        target = self._get("/upstreams")["upstreams"][0]["targets"][0]["target"]
-        query = "?target=" + urllib.parse.quote(target, safe="")
-        self._post("/upstreams/app/drain" + query)
-        self._post("/upstreams/app/enable" + query)
-
-
-class Gunicorn:
-    """The service under gunicorn."""
-
-    def __init__(self):
-        self.times = {"deploy": TIMES["deploy"], "kill": TIMES["kill"]}
-        port = harness.free_port()
-        self.address = ("127.0.0.1", port)
-        self.process = harness.Process(
-            ["gunicorn", "app:app", "--bind", f"127.0.0.1:{port}", "--workers", "2", "--worker-class",
-             "uvicorn.workers.UvicornWorker", "--log-level", "error"], "gunicorn", cwd=FOLDER)
-
-    def __enter__(self):
-        def listens():
-            with socket.socket() as probe:
-                return probe.connect_ex(self.address) == 0
-        harness.wait_until(lambda: listens() and len(self.pids()) == 2, what="gunicorn")
-        return self
-
-    def __exit__(self, *exception):
-        self.process.__exit__(*exception)
-
-    def pids(self):
-        tasks = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return [int(pid) for pid in tasks.read_text().split()]
-
-    def deploy(self):
-        before = set(self.pids())
-        self.process.signal(signal.SIGHUP)
-        harness.wait_until(lambda: len(now := set(self.pids())) == 2 and not now & before,
-                           60, "a new generation")
-
-    def kill(self):
-        victim = self.pids()[0]
-        os.kill(victim, signal.SIGKILL)
-        harness.wait_until(lambda: len(now := self.pids()) == 2 and victim not in now,
-                           60, "a replacement")
-
-
 class Load:
-    """Clients that ask until all is asked."""
+    """Clients that ask until all is asked and all has happened that was to happen meanwhile."""
 
     def __init__(self, address, requests):
         self.address, self.requests = address, requests
         self.asked = 0
-        self.outcomes = {"GET": collections.Counter(), "POST": collections.Counter()}
-        self.aborted = 0  # answers that had begun
+        self.phase = "start"  # what has happened last
+        self.disturbed = False  # all of it has
+        self.outcomes = collections.Counter()  # (phase, method, outcome)
+        self.repeated = collections.Counter()  # outcome -> GETs whose connection was closed, asked once more
+        self.last_good = time.monotonic()
+        self.longest_gap = 0
 
     async def run_client(self):
         client = Client(self.address)
-        while self.asked < self.requests:
+        while self.asked < self.requests or not self.disturbed:
             self.asked += 1
             post = self.asked % POST_EVERY == 0
             request, wanted = (POST, b"%d\n" % len(BODY)) if post else (GET, b"hello from the service\n")
             outcome = await client.ask(request, wanted)
-            if outcome != "good" and client.begun and not outcome.startswith("status"):
-                self.aborted += 1
-                outcome = "aborted"
-            self.outcomes["POST" if post else "GET"][outcome] += 1
+            self.note("POST" if post else "GET", outcome)
+            if outcome in CLOSED and not post:  # what many clients do with a GET
+                self.repeated[await client.ask(request, wanted)] += 1
+            if outcome == "refused":
+                await asyncio.sleep(BACK_OFF_S)
         client.drop()
+
+    def stop(self):
+        self.requests, self.disturbed = 0, True
+
+    def note(self, method, outcome):
+        self.outcomes[self.phase, method, outcome] += 1
+        now = time.monotonic()
+        gap = now - self.last_good
+        if outcome == "good":
+            self.last_good = now
+            self.longest_gap = max(self.longest_gap, gap)
+        elif gap > SILENCE_MAX_S:
+            raise AssertionError(f"no good answer for {gap:.0f} s, since a {self.phase}: {outcome}")
+
+    def count(self, **wanted):
+        """Of the outcomes with these values of phase, method and outcome."""
+        names = ("phase", "method", "outcome")
+        return sum(n for key, n in self.outcomes.items() if wanted.items() <= dict(zip(names, key)).items())
+
+    def failed(self, **wanted):
+        """None of them had begun to be answered."""
+        return (self.count(**wanted) - self.count(**wanted, outcome="good")
+                - self.count(**wanted, outcome="aborted"))
 
 
 async def disturb(service, load):
-    """All of its kinds, spread evenly over the requests."""
-    events = sorted((i / (count + 1), kind) for kind, count in service.times.items()
-                    for i in range(1, count + 1))
+    """All of its kinds in turn, at even distances of requests: how long each took, in seconds."""
+    events = [kind for _, kind in sorted((i / (count + 1), kind) for kind, count in service.times.items()
+                                         for i in range(1, count + 1))]
     loop = asyncio.get_running_loop()
-    for share, kind in events:
-        while load.asked < share * load.requests:
+    took = {kind: [] for kind in service.times}
+    for number, kind in enumerate(events, 1):
+        while load.asked < number / (len(events) + 1) * load.requests:
             await asyncio.sleep(0.01)
+        load.phase = kind
+        began = time.monotonic()
         await loop.run_in_executor(None, getattr(service, kind))
-    return len(events)
+        took[kind].append(round(time.monotonic() - began, 3))
+    load.disturbed = True
+    return took
 
 
 async def play(service, requests):
     load = Load(service.address, requests)
     clients = [load.run_client() for _ in range(CLIENTS)]
-    events, *_ = await asyncio.gather(disturb(service, load), *clients)
-    return load, events
+    # As a KeyboardInterrupt: what is under way comes to its end, and then the service is ended.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asyncio.current_task().cancel)
+    try:
+        took, *_ = await asyncio.gather(disturb(service, load), *clients)
+    finally:
+        load.stop()  # where a disturbance fails; a cancelled wait_for that has its result goes on
+    return load, took
+
+
+def row_of(name, load, took):
+    """In the order of COLUMNS."""
+    get = {"method": "GET"}
+    in_vain = load.repeated.total() - load.repeated["good"]
+    return [name, load.asked, f"{heavy.median(took['deploy']):.2f}", load.failed(**get),
+            load.failed(**get, phase="deploy"), load.failed(**get, phase="kill"), load.count(**get, outcome="refused"),
+            in_vain, load.failed(method="POST"), load.count(outcome="aborted"), f"{load.longest_gap:.2f}"]
+
+
+def measure(name, requests):
+    """All that was counted and timed."""
+    with servers.SERVERS[name]() as service:
+        began = time.monotonic()
+        try:
+            load, took = asyncio.run(play(service, requests))
+        except (AssertionError, asyncio.CancelledError) as error:
+            sys.exit(f"{name}: {str(error) or 'ended by SIGTERM'}")
+        seconds = time.monotonic() - began
+    outcomes = {" ".join(key): n for key, n in sorted(load.outcomes.items())}
+    stuck = getattr(service, "stuck", 0)
+    heavy.note(f"{name}: {seconds:.0f} s, {stuck} restarts took a SIGKILL; {json.dumps(outcomes)}; "
+               f"GETs asked once more: {json.dumps(load.repeated)}")
+    return {"row": row_of(name, load, took), "seconds": round(seconds, 1), "took": took, "stuck": stuck,
+            "outcomes": outcomes, "repeated": load.repeated, "GETs failed": load.failed(method="GET")}
+
+
+def method_text():
+    what = ", ".join(f"{count} x {kind}" for kind, count in servers.TIMES.items())
+    return (f"{CLIENTS} keep-alive connections to two uvicorn workers, a POST in {POST_EVERY} requests; {what} (the "
+            f"last two are Millrace's alone). Failed: anything but the very answer. A client waits "
+            f"{BACK_OFF_S * 1000:.0f} ms after a refused connection, and asks a GET whose connection was closed once "
+            f"more, which is not among the requests.")
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--server", choices=("millrace", "gunicorn"), default="millrace")
-    parser.add_argument("--requests", type=int, default=1_000_000)
+    parser = argparse.ArgumentParser(prog="loadtest/deploys/run", description=__doc__)
+    parser.add_argument("--server", action="append", choices=(*servers.SERVERS, "all"),
+                        help="may be given several times (millrace)")
+    parser.add_argument("--requests", type=int, default=1_000_000, help="to each (1,000,000)")
     options = parser.parse_args()
-    with {"millrace": Millrace, "gunicorn": Gunicorn}[options.server]() as service:
-        load, events = asyncio.run(play(service, options.requests))
-    what = ", ".join(f"{count} x {kind}" for kind, count in service.times.items())
-    failed = {method: sum(n for outcome, n in counts.items() if outcome not in ("good", "aborted"))
-              for method, counts in load.outcomes.items()}
-    heavy.table(f"A service under {options.server}",
-                f"{CLIENTS} connections, two workers; {what}. Failed: anything but the very answer.",
-                ["requests", "disturbances", "GETs failed", "POSTs failed", "broken off in mid-answer"],
-                [[load.asked, events, failed["GET"], failed["POST"], load.aborted]])
-    print({method: dict(counts) for method, counts in load.outcomes.items()}, file=sys.stderr)
-    sys.exit(1 if failed["GET"] else 0)
+    names = options.server or ["millrace"]
+    names = servers.SERVERS if "all" in names else dict.fromkeys(names)
+    found = {name: measure(name, options.requests) for name in names}
+    rows = [run["row"] for run in found.values()]
+    text = heavy.table_text("A service that is deployed", method_text(), COLUMNS, rows)
+    print(text, flush=True)
+    if len(found) == len(servers.SERVERS):
+        write(text, found)
+    if "millrace" in found and found["millrace"]["GETs failed"]:
+        sys.exit("GETs failed under Millrace")
+
+
+def write(text, found):
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / "deploys.md").write_text(text + "\n")
+    (RESULTS / "deploys.json").write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

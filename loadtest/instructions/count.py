@@ -4,6 +4,7 @@ start."""
 
 import argparse
 import contextlib
+import dataclasses
 import json
 import pathlib
 import re
@@ -90,16 +91,30 @@ class Streams:
         H2load().drive(f"{server.url}/plaintext", [f"-n{count}"], TIMEOUT_S, cpu.Placement())
 
 
+@dataclasses.dataclass(frozen=True)
+class Counted:
+    about: str
+    load: object
+    contenders: tuple  # (server, configuration): Millrace and nginx
+    version: str = "1.1"  # of HTTP
+    backend: str = ""  # nginx configuration of what is behind both; not counted
+
+
 H1 = ((Stripped, configs.MILLRACE_PLAINTEXT), (OneProcess, configs.NGINX_PLAINTEXT))
 H2 = ((Stripped, configs.MILLRACE_PLAINTEXT), (OneProcess, configs.NGINX_H2))
-# name -> (what it is, version of HTTP, load, contenders)
+PROXY = ((Stripped, configs.MILLRACE_PROXY), (OneProcess, configs.NGINX_PROXY))
+PROXY_H2 = ((Stripped, configs.MILLRACE_PROXY), (OneProcess, configs.NGINX_PROXY_H2))
 SCENARIOS = {
-    "plaintext": ("one request after the other on one connection", "1.1", Sequence(), H1),
-    "plaintext-64": ("the same on 64 connections at a time", "1.1", Sequence(connections=64), H1),
-    "browser-head": ("a browser's head of 700 bytes, on one connection", "1.1",
-                     Sequence(BROWSER_FIELDS), H1),
-    "pipelined": ("sixteen at a time on one connection", "1.1", Sequence(depth=DEPTH), H1),
-    "h2": ("HTTP/2, 8 connections of 32 streams", "2", Streams(), H2),
+    "plaintext": Counted("one request after the other on one connection", Sequence(), H1),
+    "plaintext-64": Counted("the same on 64 connections at a time", Sequence(connections=64), H1),
+    "browser-head": Counted("a browser's head of 700 bytes, on one connection",
+                            Sequence(BROWSER_FIELDS), H1),
+    "pipelined": Counted("sixteen at a time on one connection", Sequence(depth=DEPTH), H1),
+    "h2": Counted("HTTP/2, 8 connections of 32 streams", Streams(), H2, version="2"),
+    "proxy": Counted("one hop to an nginx backend, 32 connections", Sequence(connections=32), PROXY,
+                     backend=configs.NGINX_PLAINTEXT),
+    "proxy-h2-client": Counted("the same hop for HTTP/2, 8 connections of 32 streams", Streams(),
+                               PROXY_H2, version="2", backend=configs.NGINX_PLAINTEXT),
 }
 
 
@@ -111,21 +126,32 @@ def parse(text):
     return int(match[1])
 
 
+def start_backend(scenario, kind, placement, folder, cleanup):
+    """As `kind` names it in its configuration; "" where there is none."""
+    if not scenario.backend:
+        return ""
+    backend = Nginx(folder / "backend", scenario.backend)
+    cleanup.callback(backend.stop)
+    backend.start(placement, placement.backend)
+    return backend.url if kind is Stripped else backend.url.partition("://")[2]
+
+
 def count_run(kind, config, name, requests, keep=None):
     """All instructions of a server from its start to its end."""
-    _, version, load, _ = SCENARIOS[name]
+    scenario = SCENARIOS[name]
     placement = cpu.Placement()
     with tempfile.TemporaryDirectory(prefix="millrace-load-") as folder:
         folder = pathlib.Path(folder)
         material.prepare(folder, tls=False)
-        server = kind(folder / kind.name, config)
         profile = folder / "profile"
         with contextlib.ExitStack() as cleanup:
+            server = kind(folder / kind.name, config,
+                          start_backend(scenario, kind, placement, folder, cleanup))
             cleanup.callback(server.stop)
             server.start(placement, placement.server,
                          [*VALGRIND, f"--callgrind-out-file={profile}"])
-            check_answer(server, Scenario("", "", (), version=version))
-            load.ask(server, requests)
+            check_answer(server, Scenario("", "", (), version=scenario.version))
+            scenario.load.ask(server, requests)
         if keep:
             keep.mkdir(parents=True, exist_ok=True)
             shutil.copy(profile, keep / f"callgrind.{name}.{kind.name}")
@@ -135,7 +161,7 @@ def count_run(kind, config, name, requests, keep=None):
 def measure(name, requests, keep):
     """contender -> instructions per request"""
     found = {}
-    for kind, config in SCENARIOS[name][3]:
+    for kind, config in SCENARIOS[name].contenders:
         once = count_run(kind, config, name, requests)
         twice = count_run(kind, config, name, 2 * requests, keep)
         found[kind.name] = (twice - once) / requests
@@ -150,7 +176,7 @@ def markdown_of(facts, results):
              "| | Millrace | nginx | ratio |", "|---|---:|---:|---:|"]
     for name, found in results.items():
         ours, peer = found["millrace"], found["nginx"]
-        lines.append(f"| `{name}`: {SCENARIOS[name][0]} | {ours:,.0f} | {peer:,.0f} | "
+        lines.append(f"| `{name}`: {SCENARIOS[name].about} | {ours:,.0f} | {peer:,.0f} | "
                      f"{ours / peer:.2f} |")
     return "\n".join(lines) + "\n"
 
@@ -159,7 +185,7 @@ def main():
     parser = argparse.ArgumentParser(
         prog="loadtest/instructions/run", formatter_class=argparse.RawDescriptionHelpFormatter,
         description=__doc__,
-        epilog="scenarios:\n" + "\n".join(f"  {n:13} {s[0]}" for n, s in SCENARIOS.items()))
+        epilog="scenarios:\n" + "\n".join(f"  {n:15} {s.about}" for n, s in SCENARIOS.items()))
     parser.add_argument("scenario", nargs="*", help="default: all of them")
     parser.add_argument("--requests", type=int, default=2048, help="N (2048)")
     parser.add_argument("--profiles", type=pathlib.Path,
