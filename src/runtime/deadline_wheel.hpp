@@ -2,7 +2,7 @@
 //
 // A wheel of 512 slots, one per tick of 100 ms. Arming an armed deadline for later is a store: the
 // entry stays in its old slot and is moved when that slot comes up. A deadline fires up to one tick
-// late (two when it was armed by a duration), never early.
+// late, never early.
 //
 // Ownership: deadlines are owned by whoever waits and leave the wheel when destroyed.
 // Thread rule: one thread. The wheel is a pure data structure: whoever owns the clock calls
@@ -64,14 +64,11 @@ class DeadlineWheel {
   DeadlineWheel& operator=(const DeadlineWheel&) = delete;
 
   void arm(Deadline& d, TimePoint when) noexcept;
-  /// From the coarse clock, which may be one tick old: hence one tick more, and at most two ticks
-  /// late.
-  void arm(Deadline& d, Duration from_now) noexcept { arm(d, after(now_ + kTick, from_now)); }
 
   /// Fires what is due. Call about once per tick; a late call catches up.
   void advance(TimePoint now) noexcept;
 
-  /// The time of the last advance: up to one tick old, and free.
+  /// The time of the last advance.
   [[nodiscard]] TimePoint now() const noexcept { return now_; }
 
  private:

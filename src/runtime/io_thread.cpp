@@ -79,7 +79,11 @@ void IoThread::tick() {
     if (ec) return;
     const Turn turn(*this);
     const TimePoint now = Clock::now();
-    wheel_.advance(now);
+    // Late: it was us who did not run (a throttled container, a machine that stood still). What
+    // peers have sent meanwhile, or send once they run again too, goes before a judgement by time.
+    const bool late = now - reactor_->tick.expiry() > DeadlineWheel::kTick;
+    late_ticks_ = late && late_ticks_ < kLateTicksMax ? late_ticks_ + 1 : 0;
+    if (late_ticks_ == 0) wheel_.advance(now);
     if (now - trimmed_at_ >= block_pool::kTrimInterval) {
       trimmed_at_ = now;
       block_pool::trim();

@@ -64,14 +64,16 @@ class IoThread {
 
   [[nodiscard]] ReadinessSet& readiness() noexcept { return readiness_; }
 
-  /// Coarse time: up to one tick (100 ms) old.
+  /// Coarse time, free: one tick (100 ms) old at most, or as old as the thread's last sleep against
+  /// its will.
   [[nodiscard]] TimePoint coarse_now() const noexcept { return wheel_.now(); }
   /// When this turn began to be worked off: one reading of the clock for all who ask in it.
   [[nodiscard]] TimePoint turn_time() noexcept {
     if (turn_time_ == TimePoint{}) turn_time_ = Clock::now();
     return turn_time_;
   }
-  void arm(Deadline& d, Duration from_now) noexcept { wheel_.arm(d, from_now); }
+  /// From the turn's time: the coarse one may be from before a sleep against the thread's will.
+  void arm(Deadline& d, Duration from_now) noexcept { wheel_.arm(d, after(turn_time(), from_now)); }
   void arm(TimerEntry& e, TimePoint when);
   [[nodiscard]] TimePoint next_precise_timer() const noexcept { return timers_.earliest(); }
   void disarm(TimerEntry& e) noexcept { timers_.disarm(e); }
@@ -98,6 +100,8 @@ class IoThread {
   static constexpr int kResumesPerTurnMax = 256;
   // Hooks wake coroutines that add hooks: so often, then epoll gets its chance too.
   static constexpr int kRoundsPerTurnMax = 4;
+  // A turn that never sleeps has late ticks only: so often, then deadlines pass all the same.
+  static constexpr int kLateTicksMax = 10;
 
   void end_turn();
   void run_hooks();
@@ -116,6 +120,7 @@ class IoThread {
   boost::intrusive::list<TurnHook, boost::intrusive::constant_time_size<false>> hooks_;
   TaskGroup tasks_;
   bool continuation_posted_ = false;
+  int late_ticks_ = 0;
   TimePoint trimmed_at_{};
   TimePoint turn_time_{};  // 0: nobody has asked yet
 };

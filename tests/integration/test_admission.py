@@ -197,7 +197,7 @@ class BusyTargets(AdmissionTest):
 
     def test_turns_go_on_beside_a_busy_target(self):
         self.start_two(lambda heavy, light: [{"url": heavy, "weight": 3}, {"url": light}],
-                       balance='"round_robin"', queue='{ timeout = "1s" }')
+                       balance='"round_robin"', queue='{ timeout = "10s" }')
         held = self.send("/held")
         harness.wait_until(lambda: self.backends[0].requests, what="the first request")
         for _ in range(6):

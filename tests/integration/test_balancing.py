@@ -189,7 +189,7 @@ class PassiveHealth(BalancingTest):
 
 class Breaker(BalancingTest):
     def test_an_upstream_that_fails_is_left_alone(self):
-        self.start(2, breaker='{ failures = 6, open = "300ms" }', balance='"round_robin"')
+        self.start(2, breaker='{ failures = 6, open = "2s" }', balance='"round_robin"')
         for service in self.services:
             service.status = 502
         harness.wait_until(lambda: self.get().status == 503, what="the circuit to open")
@@ -210,7 +210,7 @@ class Breaker(BalancingTest):
         self.start(2, server=['trusted_proxies = ["127.0.0.0/8"]'],
                    breaker='{ failures = 3, open = "1h" }', outlier="{ failures = 2 }")
         for service in self.services:
-            service.delay_s = 0.05
+            service.delay_s = 1
         for _ in range(6):
             self.assertEqual(self.get(headers=[("X-Request-Deadline", "10")]).status, 504)
         self.assertEqual(self.get().status, 200)

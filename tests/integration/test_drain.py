@@ -211,7 +211,7 @@ class OneByOne(unittest.TestCase):
         server = self.serve()
         began = time.monotonic()
         self.assertEqual(server.terminate(), 0)
-        self.assertLess(time.monotonic() - began, 5)
+        self.assertLess(time.monotonic() - began, 15)
 
     def test_a_second_signal_stops_at_once(self):
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -225,4 +225,4 @@ class OneByOne(unittest.TestCase):
                     began = time.monotonic()
                     server.signal(number)
                     server.wait()
-                    self.assertLess(time.monotonic() - began, 5)
+                    self.assertLess(time.monotonic() - began, 15)

@@ -353,7 +353,7 @@ class Limits(egress.EgressTest):
 
     CONFIG = egress.config(
         fetch='allow_hosts = ["nowhere.test"]\n'
-              'timeout = { first_byte = "300ms", idle = "300ms", total = "1s" }',
+              'timeout = { first_byte = "2s", idle = "2s", total = "3s" }',
         egress='allow_hosts = ["127.0.0.1", "*.invalid"]')
 
     def test_hosts_that_are_not_allowed(self):

@@ -61,8 +61,8 @@ class Flood(unittest.TestCase):
             [server]
             listen = ["127.0.0.1:0"]
             threads = 1
-            write_timeout = "1s"
-            head_timeout = "1s"
+            write_timeout = "2s"
+            head_timeout = "2s"
             [upstream.backend]
             targets = ["{cls.backend.url}"]
             [[route]]

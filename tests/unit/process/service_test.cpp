@@ -133,7 +133,7 @@ TEST_F(ServiceTest, ServesWhenItAnswersAndIsReplacedWhenItIsKilled) {
 
 TEST_F(ServiceTest, ServerErrorsAreNotReady) {
   config::Process d = server("500");
-  d.ready_timeout = 300ms;
+  d.ready_timeout = 2s;
   run(d, [this](Service& service) -> Task<void> {
     EXPECT_TRUE(co_await until([&] { return service.status().failures == 1; }));
     EXPECT_EQ(host_.serving(), 0u);
@@ -146,7 +146,7 @@ TEST_F(ServiceTest, APathWantsSuccess) {
   for (const auto& [status, good] : {std::pair{"399", true}, std::pair{"400", false}}) {
     config::Process d = server(status);
     d.ready = {config::Ready::Kind::kPath, "/health"};
-    d.ready_timeout = 500ms;
+    d.ready_timeout = 2s;
     host_.sets.clear();
     run(d, [this, ready = good](Service& service) -> Task<void> {
       EXPECT_TRUE(

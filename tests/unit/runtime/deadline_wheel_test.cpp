@@ -38,17 +38,6 @@ TEST(DeadlineWheel, FiresAtItsTickAndNeverEarly) {
   EXPECT_EQ(probe.fired, 1);
 }
 
-TEST(DeadlineWheel, ADurationCountsFromTheCoarseClockPlusATick) {
-  DeadlineWheel wheel(kStart);
-  Probe probe;
-  wheel.arm(probe, 200ms);
-  EXPECT_EQ(probe.when(), kStart + 300ms);
-  wheel.advance(kStart + 299ms);
-  EXPECT_EQ(probe.fired, 0);
-  wheel.advance(kStart + 300ms);
-  EXPECT_EQ(probe.fired, 1);
-}
-
 TEST(DeadlineWheel, WhatIsPastFiresAtTheNextTick) {
   DeadlineWheel wheel(kStart);
   wheel.advance(kStart + 5s);
@@ -144,9 +133,9 @@ TEST(DeadlineWheel, TheClockNeverGoesBack) {
 TEST(DeadlineWheel, AnEndlessDurationIsNever) {
   DeadlineWheel wheel(kStart);
   Probe probe;
-  wheel.arm(probe, Duration::max());
+  wheel.arm(probe, after(kStart, Duration::max()));
   EXPECT_FALSE(probe.armed());
-  wheel.arm(probe, Duration::max() - 1ns);
+  wheel.arm(probe, after(kStart, Duration::max() - 1ns));
   EXPECT_FALSE(probe.armed());
 }
 

@@ -1,11 +1,16 @@
 #include "runtime/io_thread.hpp"
 
 #include "run.hpp"
+#include "runtime/descriptor.hpp"
 
+#include <array>
 #include <atomic>
 #include <string>
 #include <thread>
 #include <vector>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 namespace millrace {
 namespace {
@@ -160,6 +165,68 @@ Task<void> timer_beside_spinner() {
 TEST(IoThread, ACoroutineThatNeverWaitsDoesNotStarveTimers) {
   IoThread io(0);
   run(io, timer_beside_spinner());
+}
+
+// --- a thread that did not run for a while ---
+
+struct Passed final : Deadline {
+  void expired() noexcept override { passed = true; }
+  bool passed = false;
+};
+
+// A pipe that another thread writes into after `pause`, while this one stands still.
+class LateByte {
+ public:
+  explicit LateByte(Duration pause) {
+    EXPECT_EQ(::pipe2(ends_.data(), O_NONBLOCK | O_CLOEXEC), 0);
+    writer_ = std::thread([this, pause] {
+      std::this_thread::sleep_for(pause);
+      EXPECT_EQ(::write(ends_[1], "x", 1), 1);
+      ::close(ends_[1]);
+    });
+  }
+  ~LateByte() { writer_.join(); }
+  [[nodiscard]] int take_reader() const noexcept { return ends_[0]; }
+
+ private:
+  std::array<int, 2> ends_{};
+  std::thread writer_;
+};
+
+Task<void> arm_after_a_stall(IoThread& io) {
+  LateByte byte(100ms);
+  Descriptor reader(byte.take_reader());
+  TaskGroup group;
+  group.spawn([](IoThread& thread, Descriptor& pipe) -> Task<void> {
+    (void)co_await pipe.readable();
+    // Still in the turn of the event, before any tick.
+    DeadlineScope limit(Errc::kTotalTimeout, 1s);
+    const TimePoint began = thread.turn_time();
+    (void)co_await in_scope(limit.scope(), sleep_task(1h));
+    EXPECT_GE(Clock::now() - began, 1s);
+  }(io, reader));
+  co_await yield_now();
+  std::this_thread::sleep_for(600ms);
+  co_await group.join();
+}
+
+TEST(IoThread, DeadlinesThatAreArmedAfterAStallAreNotEarly) {
+  IoThread io(0);
+  run(io, arm_after_a_stall(io));
+}
+
+Task<void> stall_beside_a_deadline(IoThread& io) {
+  Passed deadline;
+  io.arm(deadline, Duration(300ms));
+  std::this_thread::sleep_for(800ms);
+  (void)co_await sleep_for(20ms);
+  EXPECT_FALSE(deadline.passed) << "a peer that stood still with us had no time to say anything";
+  while (!deadline.passed) (void)co_await sleep_for(20ms);
+}
+
+TEST(IoThread, DeadlinesLeaveTimeAfterAStall) {
+  IoThread io(0);
+  run(io, stall_beside_a_deadline(io));
 }
 
 struct CountingHook final : TurnHook {

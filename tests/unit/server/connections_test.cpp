@@ -213,7 +213,7 @@ TEST_F(ConnectionsTest, OutOfDescriptorsAcceptingRestsAndRecovers) {
     EXPECT_LT(used, 0.1) << "it spins";
     const TimePoint recovered = Clock::now();
     EXPECT_TRUE(co_await client.receive_until(kAnswerEnd));
-    EXPECT_LT(Clock::now() - recovered, seconds(2));
+    EXPECT_LT(Clock::now() - recovered, seconds(10));
     co_await end(connections);
   });
 }
@@ -300,7 +300,7 @@ TEST_F(ConnectionsTest, CancelEndsTheDrainAtOnce) {
     connections.cancel();
     const TimePoint began = Clock::now();
     co_await connections.finish(std::chrono::hours(1));
-    EXPECT_LT(Clock::now() - began, seconds(2));
+    EXPECT_LT(Clock::now() - began, seconds(10));
   });
 }
 
