@@ -413,6 +413,7 @@ class Endings(Http2Test):
             rest = frame[11:]
             if len(streams) > 1:
                 self.assertEqual(client.answer(streams[-2]).status, 200)
+            client.readable(0.01)  # a pace: an impolite client's window has an end
         client.send_bytes(rest)
         self.assertEqual(client.answer(streams[-1]).status, 200)
         self.assertEqual(client.goaways, [])
