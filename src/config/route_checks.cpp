@@ -91,6 +91,9 @@ void check_shares(Reader& reader, const Value& root, const std::string& path, co
     if (route.upstream == mirror || (route.split && route.split->weights.contains(mirror)))
       reader.error_of(root, path + ".mirror.upstream",
                       "is where the originals go: copies would take their places");
+    if (route.buffer_request && route.buffer_request->kind == RequestBuffer::Kind::kOff)
+      reader.warning_of(root, path + ".mirror",
+                        "copies only requests without a body: buffer_request is \"off\"");
   }
   if (route.split_by && route.split_by->keys_given() != 1)
     reader.error_of(root, path + ".split_by",
