@@ -174,40 +174,26 @@ struct Passed final : Deadline {
   bool passed = false;
 };
 
-// A pipe that another thread writes into after `pause`, while this one stands still.
-class LateByte {
- public:
-  explicit LateByte(Duration pause) {
-    EXPECT_EQ(::pipe2(ends_.data(), O_NONBLOCK | O_CLOEXEC), 0);
-    writer_ = std::thread([this, pause] {
-      std::this_thread::sleep_for(pause);
-      EXPECT_EQ(::write(ends_[1], "x", 1), 1);
-      ::close(ends_[1]);
-    });
-  }
-  ~LateByte() { writer_.join(); }
-  [[nodiscard]] int take_reader() const noexcept { return ends_[0]; }
-
- private:
-  std::array<int, 2> ends_{};
-  std::thread writer_;
-};
+Task<void> limit_what_follows(IoThread& io, Descriptor& pipe) {
+  (void)co_await pipe.readable();
+  // Still in the turn of the event, before any tick.
+  DeadlineScope limit(Errc::kTotalTimeout, 1s);
+  const TimePoint began = io.turn_time();
+  (void)co_await in_scope(limit.scope(), sleep_task(1h));
+  EXPECT_GE(Clock::now() - began, 1s);
+}
 
 Task<void> arm_after_a_stall(IoThread& io) {
-  LateByte byte(100ms);
-  Descriptor reader(byte.take_reader());
+  std::array<int, 2> ends{};
+  EXPECT_EQ(::pipe2(ends.data(), O_NONBLOCK | O_CLOEXEC), 0);
+  Descriptor reader(ends[0]);
   TaskGroup group;
-  group.spawn([](IoThread& thread, Descriptor& pipe) -> Task<void> {
-    (void)co_await pipe.readable();
-    // Still in the turn of the event, before any tick.
-    DeadlineScope limit(Errc::kTotalTimeout, 1s);
-    const TimePoint began = thread.turn_time();
-    (void)co_await in_scope(limit.scope(), sleep_task(1h));
-    EXPECT_GE(Clock::now() - began, 1s);
-  }(io, reader));
+  group.spawn(limit_what_follows(io, reader));
   co_await yield_now();
-  std::this_thread::sleep_for(600ms);
+  EXPECT_EQ(::write(ends[1], "x", 1), 1);
+  std::this_thread::sleep_for(600ms);  // the pause: the thread does not run
   co_await group.join();
+  ::close(ends[1]);
 }
 
 TEST(IoThread, DeadlinesThatAreArmedAfterAStallAreNotEarly) {
@@ -218,7 +204,7 @@ TEST(IoThread, DeadlinesThatAreArmedAfterAStallAreNotEarly) {
 Task<void> stall_beside_a_deadline(IoThread& io) {
   Passed deadline;
   io.arm(deadline, Duration(300ms));
-  std::this_thread::sleep_for(800ms);
+  std::this_thread::sleep_for(800ms);  // the pause
   (void)co_await sleep_for(20ms);
   EXPECT_FALSE(deadline.passed) << "a peer that stood still with us had no time to say anything";
   while (!deadline.passed) (void)co_await sleep_for(20ms);
