@@ -100,7 +100,7 @@ class IoThread {
   static constexpr int kResumesPerTurnMax = 256;
   // Hooks wake coroutines that add hooks: so often, then epoll gets its chance too.
   static constexpr int kRoundsPerTurnMax = 4;
-  // A turn that never sleeps has late ticks only: so often, then deadlines pass all the same.
+  // A thread of long turns has late ticks only: so often, then deadlines pass all the same.
   static constexpr int kLateTicksMax = 10;
 
   void end_turn();
